@@ -1,0 +1,32 @@
+"""A home for Airflow that no test shares with a real one, set before anything imports ``airflow``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+if "airflow" in sys.modules:
+    msg = "airflow was imported before tests/conftest.py could give it a home of its own"
+    raise RuntimeError(msg)
+
+_HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
+
+# Whatever the developer has configured must not reach the tests.
+for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[_name]
+
+os.environ.update(
+    AIRFLOW_HOME=str(_HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(_HOME / "dags"),
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME / 'airflow.db'}",
+)
+
+
+def pytest_unconfigure() -> None:
+    """Remove the home again."""
+    shutil.rmtree(_HOME, ignore_errors=True)
