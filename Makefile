@@ -1,0 +1,56 @@
+# Everything happens inside the checkout; only Python (3.11 or newer) and make have to be there before.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# Inside the checkout too, and shared by the environments that .ci/run makes.
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo up test check bench pictures pins clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## Real failed checks become incidents, through a real Airflow (KEEP=1: the ServiceNow stays up)
+	@$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
+
+up: $(READY) ## Airflow's UI and a ServiceNow to try, until Ctrl-C
+	@$(BIN)/python scripts/up.py
+
+test: $(READY) ## All tests
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## Lint, format, types and the one-way imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## Measure what has a budget
+	@set -e; for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+pictures: $(READY) ## Take the README's screenshots again (needs Chromium; CHROMIUM= names it)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python "playwright>=1.50"
+	@$(BIN)/python scripts/pictures.py
+
+pins: $(READY) ## Resolve requirements/*.txt anew
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --upgrade \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements/airflow-3.3.txt
+	echo "apache-airflow==3.2.2" | $(BIN)/uv pip compile pyproject.toml --extra test -c - --exclude-newer 2026-07-01 \
+	  --python-version 3.11 --universal --upgrade \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements/airflow-3.2.txt
+
+clean: ## Remove what demo and up left behind; the virtual environment stays
+	rm -rf .demo .up dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv .venv
+
+$(READY): requirements/bootstrap.txt requirements/airflow-3.3.txt pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv (the first time takes a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --no-cache-dir -r requirements/bootstrap.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/airflow-3.3.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
