@@ -5,6 +5,7 @@ They are annotations for pydantic; what they refuse, they refuse with ``ValueErr
 
 from __future__ import annotations
 
+import hashlib
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 MAX_TEXT = 4000
 #: Most messages, tags or columns that one anomaly keeps.
 MAX_ENTRIES = 100
+#: Longest identifier and longest name.
+MAX_ID = 255
+MAX_NAME = 512
 
 _CUT_MARK = " … [cut]"
 # PostgreSQL cannot store it, and no reader misses it.
@@ -25,6 +29,14 @@ _NUL = "\x00"
 def cut(text: str, limit: int = MAX_TEXT) -> str:
     """Return ``text`` in at most ``limit`` characters, with a visible mark where some are missing."""
     return text if len(text) <= limit else text[: limit - len(_CUT_MARK)] + _CUT_MARK
+
+
+def short_id(text: str) -> str:
+    """Return ``text`` if an :data:`Id` can hold it, else its beginning and a hash of the whole."""
+    if len(text) <= MAX_ID:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{text[: MAX_ID - 33]}#{digest}"
 
 
 def _to_text(value: Any) -> Any:
@@ -73,13 +85,19 @@ def _bounded(values: list[str]) -> list[str]:
 
 #: Free text; numbers are spelled out, and what exceeds ``MAX_TEXT`` is cut with a mark.
 Text = Annotated[str, StringConstraints(strict=True), BeforeValidator(_to_text)]
-#: An identifier of up to 255 characters; integers are spelled out.
+#: An identifier of up to ``MAX_ID`` characters; integers are spelled out.
 Id = Annotated[
-    str, StringConstraints(strict=True, max_length=255), AfterValidator(_not_blank), BeforeValidator(_to_id)
+    str,
+    StringConstraints(strict=True, max_length=MAX_ID),
+    AfterValidator(_not_blank),
+    BeforeValidator(_to_id),
 ]
-#: A name of up to 512 characters.
+#: A name of up to ``MAX_NAME`` characters.
 Name = Annotated[
-    str, StringConstraints(strict=True, max_length=512), AfterValidator(_not_blank), BeforeValidator(_to_id)
+    str,
+    StringConstraints(strict=True, max_length=MAX_NAME),
+    AfterValidator(_not_blank),
+    BeforeValidator(_to_id),
 ]
 #: A number of rows, groups or values; it fits a 64-bit column.
 Count = Annotated[int, Field(ge=0, lt=2**63)]

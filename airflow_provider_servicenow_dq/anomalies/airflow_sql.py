@@ -1,0 +1,290 @@
+"""Check results of Airflow's SQL check operators (``apache-airflow-providers-common-sql``).
+
+From 2.0.0 on a task has ``check_results``; before, ``column_mapping`` and ``checks`` carry ``result`` and
+``success`` once it ran. Where a check could not run there is only the exception. The words of the exceptions
+are those of common-sql 2.4.0, ``operators/sql.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_servicenow_dq.anomalies.foreign import Foreign
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
+from airflow_provider_servicenow_dq.anomalies.values import short_id
+
+SOURCE = "airflow_sql"
+
+_SEVERITIES = {"error": Severity.HIGH, "warn": Severity.MEDIUM, "info": Severity.LOW}
+_COMPARISONS = {"equal_to": "", "greater_than": ">", "geq_to": ">=", "less_than": "<", "leq_to": "<="}
+# What fits 64 bits; PostgreSQL sums into decimals, which are spelled out the same.
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_RESULT_FIELDS = (
+    "name",
+    "check_type",
+    "success",
+    "severity",
+    "column",
+    "table",
+    "expected",
+    "actual",
+    "content",
+)
+_TASK_FIELDS = {"check_results", "column_mapping", "checks", "exception"}
+# How the operators begin when a check ran and failed; any other exception means that it could not run.
+_RAN_AND_FAILED = ("Test failed.", "The following tests have failed", 'Threshold Check: "')
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Where the results come from; what an operator does not know about itself comes from the options."""
+
+    dataset: str | None
+    table: str | None
+    dag_id: str | None
+    task_id: str | None
+    partition_key: str | None
+
+    def check_id(self, name: str | None) -> str:
+        """Return the identity of a check without a table: its task's, and its name where it has another."""
+        # No Airflow id contains a slash, so the parts stay apart.
+        parts = [self.dag_id, self.task_id, None if name == self.task_id else name]
+        return short_id("/".join(part for part in parts if part))
+
+    def home(self) -> str | None:
+        """Return what stands for the dataset of a check without a table."""
+        return (
+            self.dataset
+            or self.table
+            or ".".join(part for part in (self.dag_id, self.task_id) if part)
+            or None
+        )
+
+
+def recognises(payload: object) -> bool:
+    """Whether this is a check result, a failed task's callback data, a check mapping or an exception."""
+    if isinstance(payload, BaseException) or _is_result(payload):
+        return True
+    if not isinstance(payload, Mapping):
+        return False
+    return _is_failed_task(payload) or _is_mapping_of_checks(payload) or _is_column_mapping(payload)
+
+
+def read(
+    payload: object,
+    *,
+    dataset: str | None = None,
+    dag_id: str | None = None,
+    task_id: str | None = None,
+    partition_key: str | None = None,
+) -> Report:
+    """Read what a SQL check operator leaves behind.
+
+    :param payload: A ``SQLCheckResult`` (object or dict) or a list of them; a dict with ``check_results``,
+        ``column_mapping``, ``checks``, ``exception``, ``table``, ``dag_id``, ``task_id`` (what a failure
+        callback sees); a bare ``column_mapping`` or ``checks`` of an operator that ran; an exception or its
+        text.
+    :param dataset: What the checks are about; beats their ``table``.
+    :param dag_id: With ``task_id`` part of the check's identity where no table is known, and its dataset
+        where none is given.
+    :param task_id: See ``dag_id``.
+    :param partition_key: For tasks that check one part of a table each, when each part is to have its own
+        ticket.
+    """
+    top = Foreign(SOURCE, "", payload)
+    task = _Task(dataset, None, dag_id, task_id, partition_key)
+    if isinstance(payload, (list, tuple)):
+        return _results(top.each(), task)
+    if _is_result(payload):
+        return _results([top], task)
+    if isinstance(payload, (BaseException, str)):
+        return Report(anomalies=[_from_exception(top, task)])
+    if isinstance(payload, Mapping):
+        if _is_failed_task(payload):
+            return _failed_task(top, task)
+        if _is_mapping_of_checks(payload):
+            return _mapping(_checks(top), task)
+        if _is_column_mapping(payload):
+            return _mapping(_column_checks(top), task)
+    raise top.refuse("check results, a check mapping or an exception is due here")
+
+
+def _failed_task(place: Foreign, given: _Task) -> Report:
+    task = _Task(
+        given.dataset,
+        place.at("table").text_or_none(),
+        place.at("dag_id").text_or_none() or given.dag_id,
+        place.at("task_id").text_or_none() or given.task_id,
+        given.partition_key,
+    )
+    results = place.at("check_results").each()
+    if results:
+        report = _results(results, task)
+    else:
+        checks = [*_column_checks(place.at("column_mapping")), *_checks(place.at("checks"))]
+        report = _mapping(checks, task)
+    exception = place.at("exception")
+    if exception.value is not None and not report.anomalies:
+        failure = _from_exception(exception, task)
+        return Report(anomalies=[failure], passed=report.passed, not_run=report.not_run)
+    return report
+
+
+def _results(places: Iterable[Foreign], task: _Task) -> Report:
+    anomalies = []
+    passed = 0
+    for place in places:
+        result = _as_dict(place)
+        if result.at("success").flag():
+            passed += 1
+        else:
+            anomalies.append(_from_result(result, task))
+    return Report(anomalies=anomalies, passed=passed)
+
+
+def _from_result(place: Foreign, task: _Task) -> Anomaly:
+    name = place.at("name").text()
+    table = place.at("table").text_or_none() or task.table
+    actual, expected = place.at("actual").scalar_text(), place.at("expected").scalar_text()
+    nulls = actual if place.at("check_type").value == "not_null" else None
+    severity = place.at("severity")
+    return _anomaly(
+        place,
+        task,
+        table=table,
+        name=name,
+        columns=[column for column in [place.at("column").text_or_none()] if column],
+        severity=Severity.HIGH if severity.value is None else severity.chosen(_SEVERITIES),
+        failed_count=int(nulls) if nulls is not None and _WHOLE.fullmatch(nulls) else None,
+        observed=actual,
+        expected=expected,
+        message=_sentence(place.at("content").text_or_none() or name, expected, actual),
+    )
+
+
+def _mapping(checks: Iterable[tuple[str, str | None, Foreign]], task: _Task) -> Report:
+    anomalies = []
+    passed = not_run = 0
+    for name, column, check in checks:
+        success = check.at("success")
+        if success.value is None:
+            not_run += 1
+        elif success.flag():
+            passed += 1
+        else:
+            anomalies.append(_from_check(name, column, check, task))
+    return Report(anomalies=anomalies, passed=passed, not_run=not_run)
+
+
+def _from_check(name: str, column: str | None, check: Foreign, task: _Task) -> Anomaly:
+    result = check.at("result")
+    statement = check.at("check_statement").text_or_none()
+    expected = statement or ", ".join(
+        f"{sign}{check.at(key).scalar_text()}"
+        for key, sign in _COMPARISONS.items()
+        if check.at(key).value is not None
+    )
+    counts_nulls = name.endswith(".null_check") and check.at("equal_to").value == 0
+    return _anomaly(
+        check,
+        task,
+        # An operator that has a mapping has a table, so that here the dataset stands for it.
+        table=task.table or task.dataset,
+        name=name,
+        columns=[column] if column else [],
+        severity=Severity.HIGH,
+        failed_count=result.count() if counts_nulls else None,
+        observed=result.scalar_text(),
+        expected=expected,
+        message=_sentence(statement or name, None if statement else expected, result.scalar_text()),
+    )
+
+
+def _from_exception(place: Foreign, task: _Task) -> Anomaly:
+    failure = place.value
+    words = str(failure) if isinstance(failure, BaseException) else place.text()
+    kind = Kind.CHECK_FAILED if words.startswith(_RAN_AND_FAILED) else Kind.CHECK_ERROR
+    if isinstance(failure, BaseException):
+        words = f"{type(failure).__name__}: {words}"
+    return _anomaly(
+        place,
+        task,
+        table=None,
+        name=task.task_id or "sql check",
+        kind=kind,
+        severity=Severity.HIGH,
+        message=words,
+    )
+
+
+def _anomaly(place: Foreign, task: _Task, *, table: str | None, name: str, **fields: Any) -> Anomaly:
+    dataset = (task.dataset or table) if table else task.home()
+    if not dataset:
+        raise place.refuse("no table is named here: give the option dataset, or dag_id and task_id")
+    return place.anomaly(
+        source=SOURCE,
+        dataset=dataset,
+        check_id=short_id(name) if table else task.check_id(name),
+        check_name=name,
+        partition_key=task.partition_key,
+        failed_unit="rows" if fields.get("failed_count") is not None else None,
+        **fields,
+    )
+
+
+def _sentence(check: str, expected: str | None, actual: str | None) -> str:
+    wanted = f" expected {expected}," if expected else ""
+    return f"{check}:{wanted} got {'nothing' if actual is None else actual}"
+
+
+def _column_checks(mapping: Foreign) -> list[tuple[str, str | None, Foreign]]:
+    # Named as common-sql names the same checks in check_results.
+    return [
+        (f"{column}.{check}", column, place)
+        for column, checks in mapping.entries()
+        for check, place in checks.entries()
+    ]
+
+
+def _checks(mapping: Foreign) -> list[tuple[str, str | None, Foreign]]:
+    return [(check, None, place) for check, place in mapping.entries()]
+
+
+def _as_dict(place: Foreign) -> Foreign:
+    if not _is_result(place.value) or isinstance(place.value, Mapping):
+        return place
+    fields = {field: getattr(place.value, field, None) for field in _RESULT_FIELDS}
+    return Foreign(place.source, place.path, fields)
+
+
+def _is_result(value: object) -> bool:
+    required = ("name", "check_type", "success")
+    if isinstance(value, Mapping):
+        return all(field in value for field in required)
+    return all(hasattr(value, field) for field in required)
+
+
+def _is_failed_task(payload: Mapping[Any, Any]) -> bool:
+    # Soda's scans have "checks" as well, as a list.
+    return bool(_TASK_FIELDS & payload.keys()) and not isinstance(payload.get("checks"), (list, tuple))
+
+
+def _is_mapping_of_checks(payload: Mapping[Any, Any]) -> bool:
+    return bool(payload) and all(
+        isinstance(check, Mapping) and "check_statement" in check for check in payload.values()
+    )
+
+
+def _is_column_mapping(payload: Mapping[Any, Any]) -> bool:
+    columns = payload.values()
+    return bool(payload) and all(
+        isinstance(checks, Mapping) and checks and all(_is_column_check(check) for check in checks.values())
+        for checks in columns
+    )
+
+
+def _is_column_check(check: object) -> bool:
+    return isinstance(check, Mapping) and any(comparison in check for comparison in _COMPARISONS)

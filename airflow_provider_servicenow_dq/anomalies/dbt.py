@@ -1,0 +1,114 @@
+"""Test results of dbt: ``target/run_results.json``, and ``target/manifest.json`` for what they are about.
+
+Seen with dbt-core 1.11 (run-results schema v6, manifest v12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, load_json_file, unique
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
+
+SOURCE = "dbt"
+
+_PASSED = "passed"
+_NOT_RUN = "not run"
+_MEANINGS: dict[str, str | tuple[Kind, Severity]] = {
+    "pass": _PASSED,
+    "success": _PASSED,
+    "skipped": _NOT_RUN,
+    "no-op": _NOT_RUN,
+    "fail": (Kind.CHECK_FAILED, Severity.HIGH),
+    "warn": (Kind.CHECK_FAILED, Severity.MEDIUM),
+    "error": (Kind.CHECK_ERROR, Severity.HIGH),
+    "runtime error": (Kind.CHECK_ERROR, Severity.HIGH),
+    "partial success": (Kind.CHECK_ERROR, Severity.HIGH),
+}
+_TESTS = ("test.", "unit_test.")
+# dbt counts what its query returned, which is a row of the table for most tests only.
+_UNITS = {"unique": "groups", "accepted_values": "values"}
+_QUOTES = re.compile(r'["`\[\]]')
+
+
+def recognises(payload: object) -> bool:
+    """Whether this is a run_results document."""
+    metadata = payload.get("metadata") if isinstance(payload, Mapping) else None
+    return isinstance(metadata, Mapping) and "dbt_schema_version" in metadata
+
+
+def read(payload: object, *, manifest: object = None) -> Report:
+    """Read the results of ``dbt test`` or ``dbt build``.
+
+    Models and other nodes are reported where they failed; where they succeeded they are not counted, as they
+    are no checks.
+
+    :param payload: The run_results document, or its path.
+    :param manifest: The manifest document, or its path. Without it nothing tells what a test is about, so the
+        test's ``unique_id`` stands for the dataset; giving or leaving it changes the fingerprints.
+    """
+    top = Foreign(SOURCE, "", _document(payload))
+    schema = top.at("metadata").maybe("dbt_schema_version").text_or_none() or ""
+    if "/sources/" in schema:
+        raise top.refuse("these are source freshness results; run_results.json is due here")
+    if not isinstance(top.at("results").value, (list, tuple)):
+        raise top.at("results").refuse("the list of results is due here")
+    detected_at = top.at("metadata").maybe("generated_at").text_or_none()
+    nodes = Foreign(SOURCE, "manifest", _document(manifest)).maybe("nodes")
+
+    anomalies = []
+    passed = not_run = 0
+    for result in top.at("results").each():
+        meaning = result.at("status").chosen(_MEANINGS)
+        if isinstance(meaning, tuple):
+            kind, severity = meaning
+            anomalies.append(_anomaly(result, nodes, detected_at, kind=kind, severity=severity))
+        elif meaning == _PASSED:
+            passed += result.at("unique_id").text().startswith(_TESTS)
+        else:
+            not_run += 1
+    return Report(anomalies=anomalies, passed=passed, not_run=not_run)
+
+
+def _anomaly(result: Foreign, nodes: Foreign, detected_at: str | None, **fields: Any) -> Anomaly:
+    unique_id = result.at("unique_id").text()
+    # test.<package>.<name>, for generic tests with a hash of the arguments behind it.
+    _, package, name, *_ = [*unique_id.split("."), "", "", ""]
+    node = nodes.maybe(unique_id)
+    about = nodes.maybe(node.maybe("attached_node").text_or_none() or "")
+    relation = about.maybe("relation_name").text_or_none()
+    test = node.maybe("test_metadata").maybe("name").text_or_none()
+    failures = result.at("failures").count()
+    return result.anomaly(
+        source=SOURCE,
+        source_instance=package or None,
+        dataset=_QUOTES.sub("", relation) if relation else unique_id,
+        check_id=unique_id,
+        check_name=node.maybe("name").text_or_none() or name or unique_id,
+        type=test,
+        columns=unique([node.maybe("column_name").text_or_none()]),
+        detected_at=detected_at,
+        failed_count=failures,
+        failed_unit=_UNITS.get(test or "", "rows")
+        if node.value is not None and failures is not None
+        else None,
+        message=result.at("message").text_or_none(),
+        tags=unique([tag.text() for tag in node.maybe("tags").each()]),
+        owner=_owner(node) or _owner(about),
+        **fields,
+    )
+
+
+def _owner(node: Foreign) -> str | None:
+    for meta in (node.maybe("config").maybe("meta"), node.maybe("meta")):
+        owner = meta.maybe("owner").value
+        if isinstance(owner, str) and owner:
+            return owner
+    return None
+
+
+def _document(given: object) -> Any:
+    return load_json_file(SOURCE, given) if isinstance(given, (str, Path)) else given
