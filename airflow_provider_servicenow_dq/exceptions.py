@@ -3,6 +3,7 @@
 * ServiceNowError
   - ServiceNowConfigError        the connection cannot work as written (also a ValueError)
   - AnomalyFormatError           a payload cannot be read; names the place (also a ValueError)
+  - UnsafeQueryError             a condition that an encoded query cannot say exactly (also a ValueError)
   - NothingHappenedError         the instance did not act: repeat freely
     - UnreachableError             DNS, TLS, proxy, connection refused: the request never arrived
     - NotExecutedError             202: the instance dropped the request
@@ -55,6 +56,10 @@ class AnomalyFormatError(ServiceNowError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.source} payload, at {self.path or 'the top'}: {self.reason}"
+
+
+class UnsafeQueryError(ServiceNowError, ValueError):
+    """A condition that ServiceNow's encoded query language cannot say exactly, or that would match too much."""
 
 
 class NothingHappenedError(ServiceNowError):

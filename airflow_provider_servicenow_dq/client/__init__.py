@@ -1,0 +1,1 @@
+"""Talking to a ServiceNow instance. Nothing here knows Airflow."""

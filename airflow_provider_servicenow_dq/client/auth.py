@@ -1,0 +1,267 @@
+"""How a request is signed. OAuth is authlib's; what is ours is who shares a token and when it is renewed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.auth import AuthBase
+
+from airflow_provider_servicenow_dq.client.answers import failure_of, is_json
+from airflow_provider_servicenow_dq.exceptions import (
+    AuthenticationError,
+    MayHaveHappenedError,
+    ServiceNowConfigError,
+    ServiceNowError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_servicenow_dq.client.config import InstanceConfig
+
+#: Life of a token where the instance names none: its documented default.
+_USUAL_LIFE_S = 1800.0
+#: A token is renewed this long before it ends, or at half of its life if that is shorter: until it ends the
+#: instance always returns the current one, so what is left of it can be short.
+_MARGIN_S = 60.0
+
+
+class InstanceAuth(AuthBase):
+    """Signs requests. The plain kinds only set a header.
+
+    :param name: Header to set.
+    :param value: Its value.
+    """
+
+    def __init__(self, name: str, value: str) -> None:
+        self._name = name
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request."""
+        request.headers[self._name] = self._value
+        return request
+
+    def renew(self, request: requests.PreparedRequest) -> bool:  # noqa: ARG002  # a fixed header cannot be renewed
+        """Return whether it makes sense to sign the refused request anew."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    value: str = field(repr=False)
+    renew_at: float
+
+
+class _Cell:
+    """The current token of one account, and the lock under which it is fetched."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.token: _Token | None = None
+
+
+class _Cells:
+    """The accounts of this process. A forked child starts afresh: it may inherit a lock that is held."""
+
+    def __init__(self) -> None:
+        self.forget_all()
+        os.register_at_fork(after_in_child=self.forget_all)
+
+    def forget_all(self) -> None:
+        self._lock = threading.Lock()
+        self._cells: dict[tuple[str | None, ...], _Cell] = {}
+
+    def of(self, config: InstanceConfig) -> _Cell:
+        # The secrets are part of it: a connection with a wrong one must not borrow another's token.
+        secrets = repr((config.client_secret, config.password, config.jwt_private_key, config.jwt_kid))
+        digest = hashlib.sha256(secrets.encode("utf-8", "surrogatepass")).hexdigest()
+        key = (config.base_url, config.auth_type, config.client_id, config.login, digest)
+        with self._lock:
+            return self._cells.setdefault(key, _Cell())
+
+
+_CELLS = _Cells()
+
+
+class TokenAuth(InstanceAuth):
+    """Signs requests with an OAuth token that all users of one account in this process share.
+
+    :param config: The instance and the account.
+    :param on_secret: Told each token.
+    """
+
+    def __init__(self, config: InstanceConfig, on_secret: Callable[[str], None]) -> None:
+        self._config = config
+        self._on_secret = on_secret
+        self._told: str | None = None
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request, with a new token if the current one is about to end.
+
+        :raises ServiceNowError: If no token is given. The request was not sent then.
+        """
+        cell = _CELLS.of(self._config)
+        with cell.lock:
+            if cell.token is None or time.monotonic() >= cell.token.renew_at:
+                cell.token = _fetch_token(self._config, self._on_secret)
+            token = cell.token.value
+        if token != self._told:
+            self._on_secret(token)
+            self._told = token
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    def renew(self, request: requests.PreparedRequest) -> bool:
+        """Forget the token that was refused, unless somebody else renewed it meanwhile."""
+        cell = _CELLS.of(self._config)
+        with cell.lock:
+            if cell.token and request.headers.get("Authorization") == f"Bearer {cell.token.value}":
+                cell.token = None
+        return True
+
+
+def auth_for(config: InstanceConfig, on_secret: Callable[[str], None]) -> InstanceAuth:
+    """Return what signs the requests to an instance.
+
+    :param on_secret: Told each secret that is derived from those of the connection.
+    """
+    if config.auth_type.startswith("oauth_"):
+        return TokenAuth(config, on_secret)
+    if config.auth_type == "api_key":
+        return InstanceAuth("x-sn-apikey", config.api_key or "")
+    if config.auth_type == "bearer":
+        return InstanceAuth("Authorization", f"Bearer {config.api_key}")
+    pair = base64.b64encode(f"{config.login}:{config.password}".encode()).decode()
+    on_secret(pair)
+    return InstanceAuth("Authorization", f"Basic {pair}")
+
+
+def _fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> _Token:
+    """Ask the instance for a token.
+
+    :raises UnreachableError: Also where the answer was lost: the request that needed the token was not sent.
+    :raises AuthenticationError: If it refuses.
+    """
+    # Only those who use OAuth pay for loading it.
+    from authlib.integrations.base_client import OAuthError  # noqa: PLC0415  # see above
+    from authlib.integrations.requests_client import OAuth2Session  # noqa: PLC0415  # see above
+
+    grant = _grant(config, on_secret)
+    failure: ServiceNowError
+    # The instance takes the secret in the body only (glide.oauth.allow.parameters.in.post.body.only).
+    how = "client_secret_post"
+    with OAuth2Session(config.client_id, config.client_secret, token_endpoint_auth_method=how) as session:
+        session.trust_env = not config.is_loopback
+        session.register_compliance_hook("access_token_response", _checked_reply)
+        try:
+            reply = session.fetch_token(
+                f"{config.base_url}/oauth_token.do",
+                timeout=config.timeout_s,
+                allow_redirects=False,
+                verify=config.verify,
+                cert=config.certificate,
+                proxies=config.proxies,
+                **grant,
+            )
+        except OAuthError as error:
+            failure = _refusal(error.error, error.description)
+        except MayHaveHappenedError as error:
+            failure = UnreachableError(f"No token: {error}", error.retry_after)
+        except requests.RequestException as error:
+            failure = UnreachableError(f"No token: {config.host} did not answer ({type(error).__name__})")
+        else:
+            return _token_of(reply, on_secret)
+    # Raised outside the handler: the library's error carries the request with the secrets in its body.
+    raise failure
+
+
+def _grant(config: InstanceConfig, on_secret: Callable[[str], None]) -> dict[str, str]:
+    """Return the form fields that say by what right we ask, beside the client's own."""
+    if config.auth_type == "oauth_password":
+        return {"grant_type": "password", "username": config.login or "", "password": config.password or ""}
+    if config.auth_type == "oauth_jwt":
+        assertion = _assertion(config)
+        on_secret(assertion)
+        return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+    return {"grant_type": "client_credentials"}
+
+
+def _assertion(config: InstanceConfig) -> str:
+    """Return a signed JWT: login is the subject, the client id issuer and audience (create-jwt-endpoint.md).
+
+    :raises ServiceNowConfigError: If the key cannot sign.
+    """
+    from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion  # noqa: PLC0415  # as in _fetch_token
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey  # noqa: PLC0415  # likewise
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415  # likewise
+
+    try:
+        key = load_pem_private_key((config.jwt_private_key or "").encode(), password=None)
+        algorithm = (
+            f"ES{key.key_size}".replace("521", "512") if isinstance(key, EllipticCurvePrivateKey) else "RS256"
+        )
+        header = {"alg": algorithm} | ({"kid": config.jwt_kid} if config.jwt_kid else {})
+        return str(
+            sign_jwt_bearer_assertion(
+                config.jwt_private_key,
+                issuer=config.client_id,
+                audience=config.client_id,
+                subject=config.login,
+                header=header,
+                expires_in=300,
+            )
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        reason = type(error).__name__
+    raise ServiceNowConfigError(
+        f"jwt_private_key cannot sign ({reason}): it must be an RSA or EC key in PEM form"
+    )
+
+
+def _checked_reply(reply: requests.Response) -> requests.Response:
+    """Return a reply that authlib can read; anything else than JSON is told in our words.
+
+    :raises ServiceNowError: If it is a page, 429 or 5xx.
+    """
+    understood = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    readable = is_json(reply.headers) and reply.status_code in understood
+    try:
+        if readable and isinstance(reply.json(), dict):
+            return reply
+    except requests.JSONDecodeError:
+        pass
+    raise failure_of(reply.status_code, reply.headers, reply.content)
+
+
+def _refusal(error: str, description: str | None) -> AuthenticationError:
+    """Return what a refused token means. ServiceNow says ``access_denied`` for nearly everything."""
+    return AuthenticationError(
+        HTTPStatus.UNAUTHORIZED,
+        f"No token: {description or error}",
+        "ServiceNow says so for a wrong client id, client secret, login or password, and where the grant is "
+        "switched off or the OAuth client has no user",
+    )
+
+
+def _token_of(reply: dict[str, Any], on_secret: Callable[[str], None]) -> _Token:
+    value = reply.get("access_token")
+    if not isinstance(value, str) or not value:
+        raise AuthenticationError(HTTPStatus.UNAUTHORIZED, "No token: the answer holds none")
+    on_secret(value)
+    if isinstance(refresh := reply.get("refresh_token"), str):
+        on_secret(refresh)
+    try:
+        life = float(reply.get("expires_in") or _USUAL_LIFE_S)
+    except (TypeError, ValueError):
+        life = _USUAL_LIFE_S
+    return _Token(value, time.monotonic() + life - min(_MARGIN_S, life / 2))

@@ -1,0 +1,243 @@
+"""The only sockets: one session per instance, and requests that are repeated only where that is safe.
+
+The rule is the question "did anything happen?": what cannot have happened is repeated, what may have
+happened is repeated for reads only, and everything else is raised.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from functools import partial
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+import tenacity
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_servicenow_dq import __version__
+from airflow_provider_servicenow_dq.client.answers import Answer, read_answer
+from airflow_provider_servicenow_dq.client.auth import InstanceAuth, auth_for
+from airflow_provider_servicenow_dq.client.lost import LIBRARY_ERRORS, without_answer
+from airflow_provider_servicenow_dq.exceptions import MayHaveHappenedError, NothingHappenedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from airflow_provider_servicenow_dq.client.config import InstanceConfig
+
+log = logging.getLogger(__name__)
+
+_MAX_TRIES = 4
+#: A worker never sleeps longer than this in one go, whatever the instance asks for.
+_MAX_WAIT_S = 60.0
+#: Nobody needs longer to open a connection, however long the answer may take.
+_MAX_CONNECT_S = 10.0
+_CHUNK = 1 << 16
+
+
+class InstanceSession(requests.Session):
+    """A session of one instance: it keeps no cookies, follows no redirect and never waits for ever.
+
+    Cookies would queue all requests of one session behind each other on the instance, which drops those
+    that are too many with a 202. There is no adapter for any other host, so credentials cannot go there.
+
+    :param config: The instance. A path given instead of a URL is one of this instance.
+    :param auth: What signs every request.
+    """
+
+    def __init__(self, config: InstanceConfig, auth: InstanceAuth) -> None:
+        super().__init__()
+        self.base_url = config.base_url
+        self.timeout_s = config.timeout_s
+        self.instance_auth = auth
+        self.auth = auth
+        self.headers["Accept"] = "application/json"
+        self.headers["User-Agent"] = f"airflow-provider-servicenow-dq/{__version__}"
+        self.verify = config.verify
+        self.cert = config.certificate
+        # A company's proxy and CA bundle are found in the environment, but never lie before a sandbox.
+        self.trust_env = not config.is_loopback
+        self.proxies = config.proxies or {}
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.adapters.clear()
+        self.mount(
+            f"{config.base_url}/", HTTPAdapter(pool_connections=1, pool_maxsize=config.max_concurrency)
+        )
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request; ``/api/now/…`` is a path of the instance."""
+        if isinstance(url, str) and url.startswith("/"):
+            url = self.base_url + url
+        if self.verify is not True:
+            # REQUESTS_CA_BUNDLE of the environment would otherwise win over the connection's own choice.
+            kwargs.setdefault("verify", self.verify)
+        return super().request(method, url, *args, **kwargs)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a prepared request, once more with a new token if the instance refuses the one in use."""
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self.timeout_s
+        response = super().send(request, **kwargs)
+        if response.status_code != HTTPStatus.UNAUTHORIZED or not isinstance(
+            request.body, str | bytes | None
+        ):
+            return response
+        if not self.instance_auth.renew(request):
+            return response
+        response.close()
+        return super().send(self.instance_auth(request.copy()), **kwargs)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the library passes it
+        """Return None: a redirect leads to a login page or away from the instance."""
+        return None
+
+
+class Transport:
+    """Requests to one instance. Safe to share between threads; opens nothing before the first request.
+
+    :param config: The instance.
+    :param on_secret: Told each secret that is derived from the connection (tokens, the Basic header), so
+        that the caller can mask it in its logs.
+    :param patience_s: Seconds that one logical request may spend until its last try starts; 0 means one try.
+    :param sleep: How to wait between two tries.
+    """
+
+    def __init__(
+        self,
+        config: InstanceConfig,
+        *,
+        on_secret: Callable[[str], None] = lambda _: None,
+        patience_s: float = 2 * _MAX_WAIT_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.config = config
+        self._on_secret = on_secret
+        self._patience_s = patience_s
+        self._sleep = sleep
+        self._opening = threading.Lock()
+        self._opened: tuple[int, InstanceSession, threading.BoundedSemaphore] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections. The next request opens new ones."""
+        with self._opening:
+            if self._opened:
+                self._opened[1].close()
+            self._opened = None
+
+    @property
+    def session(self) -> requests.Session:
+        """The session: authenticated, bound to this instance.
+
+        :raises ServiceNowConfigError: If a key or a certificate cannot be used.
+        """
+        return self._open()[0]
+
+    def _open(self) -> tuple[InstanceSession, threading.BoundedSemaphore]:
+        with self._opening:
+            # A forked process must not share its parent's sockets.
+            if self._opened is None or self._opened[0] != os.getpid():
+                session = InstanceSession(self.config, auth_for(self.config, self._on_secret))
+                self._opened = os.getpid(), session, threading.BoundedSemaphore(self.config.max_concurrency)
+            return self._opened[1:]
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send one logical request and return its answer.
+
+        :param path: Begins with ``/api``.
+        :param timeout_s: Seconds that one try may take, if other than the connection's.
+        :raises NothingHappenedError: The instance did not act; with ``retry_after`` where it asked for more
+            than we wait.
+        :raises MayHaveHappenedError: A write may or may not have been done.
+        :raises RefusedError: The instance said no, in its own words.
+        :raises NotServiceNowError: Something else answered.
+        :raises ServiceNowConfigError: The connection cannot work as written.
+        """
+        repeat = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(partial(_may_repeat, method)),
+            stop=tenacity.stop_after_attempt(_MAX_TRIES) | tenacity.stop_before_delay(self._patience_s),
+            wait=_wait,
+            sleep=self._sleep,
+            before_sleep=_log_repetition,
+            reraise=True,
+        )
+        return repeat(self._try_once, method, path, params, json, timeout_s or self.config.timeout_s)
+
+    def _try_once(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, timeout_s: float
+    ) -> Answer:
+        session, slots = self._open()
+        started = time.monotonic()
+        try:
+            with slots:
+                status, headers, body = _exchange(
+                    session, method, path, timeout_s=timeout_s, params=params, json=json
+                )
+        except LIBRARY_ERRORS as error:
+            failure = without_answer(error, self.config.host)
+        else:
+            log.debug(
+                "%s %s answered %d in %.0f ms", method, path, status, (time.monotonic() - started) * 1000
+            )
+            return read_answer(status, headers, body)
+        # Raised outside the handler: the library's error carries the request with its headers.
+        raise failure
+
+
+def _exchange(
+    session: InstanceSession, method: str, path: str, *, timeout_s: float, **content: Any
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Send one request and read its answer to the end, which ``timeout_s`` bounds even if it trickles in."""
+    deadline = time.monotonic() + timeout_s
+    timeout = (min(_MAX_CONNECT_S, timeout_s), timeout_s)
+    with session.request(method, path, timeout=timeout, stream=True, **content) as response:
+        parts = []
+        while part := response.raw.read1(_CHUNK, decode_content=True):
+            parts.append(part)
+            if time.monotonic() > deadline:
+                raise requests.ReadTimeout
+        return response.status_code, response.headers, b"".join(parts)
+
+
+def _may_repeat(method: str, error: BaseException) -> bool:
+    if isinstance(error, NothingHappenedError):
+        repeatable = True
+    else:
+        repeatable = method == "GET" and isinstance(error, MayHaveHappenedError)
+    return repeatable and (getattr(error, "retry_after", None) or 0.0) <= _MAX_WAIT_S
+
+
+_backoff = tenacity.wait_random_exponential(multiplier=0.5, max=8)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Obey ``Retry-After``; without it back off, with jitter."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after", None)
+    return _backoff(state) if asked is None else float(asked)
+
+
+def _log_repetition(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.info("Trying again in %.1f s: %s", state.upcoming_sleep, error)
