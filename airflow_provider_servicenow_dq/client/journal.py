@@ -1,0 +1,91 @@
+"""Work notes and comments. A record reads as ``""`` there: the entries have a table of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_servicenow_dq.client.query import Query
+from airflow_provider_servicenow_dq.exceptions import ForbiddenError, ServiceNowConfigError
+
+if TYPE_CHECKING:
+    from airflow_provider_servicenow_dq.client.table import TableApi
+
+_JOURNALS = ("work_notes", "comments")
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One work note or comment.
+
+    :param element: ``work_notes`` or ``comments``.
+    :param created_by: User name of its author.
+    :param created_on: UTC, ``2016-01-22 14:30:00``.
+    """
+
+    sys_id: str
+    element: str
+    text: str
+    created_by: str
+    created_on: str
+
+
+def read_journal(table_api: TableApi, sys_id: str) -> list[JournalEntry]:
+    """Return the entries of a record, oldest first.
+
+    An empty list can also mean that this user may not read ``sys_journal_field``: the instance does not tell
+    the difference.
+
+    :param sys_id: The record's.
+    """
+    # Not by table: entries are filed under ``task`` or the table itself.
+    query = Query.equals({"element_id": sys_id}).also(Query.any_of("element", _JOURNALS))
+    rows = table_api.find(
+        "sys_journal_field", query, fields=("sys_id", "element", "value", "sys_created_by", "sys_created_on")
+    )
+    entries = [
+        JournalEntry(
+            sys_id=row["sys_id"],
+            element=row.get("element", ""),
+            text=row.get("value", ""),
+            created_by=row.get("sys_created_by", ""),
+            created_on=row.get("sys_created_on", ""),
+        )
+        for row in rows
+    ]
+    return sorted(entries, key=lambda entry: (entry.created_on, entry.sys_id))
+
+
+def read_journal_display(table_api: TableApi, table: str, sys_id: str) -> str:
+    """Return a record's journals as people see them: one text, newest entries first; empty if unreadable.
+
+    Not to be taken apart, since a note can contain what looks like the head of another; good for asking
+    whether a text is in it.
+    """
+    record = table_api.get(table, sys_id, fields=_JOURNALS, display=True)
+    return "\n".join(_display_value(record.get(name)) for name in _JOURNALS)
+
+
+def current_user(table_api: TableApi) -> str:
+    """Return the user name under which this connection writes.
+
+    :raises ServiceNowConfigError: If neither the instance nor the connection names it.
+    """
+    # A script of ours, not of the caller's: it runs on the instance and names whoever asks.
+    ourselves = Query.raw("sys_id=javascript:gs.getUserID()")
+    try:
+        rows = table_api.first_page("sys_user", ourselves, fields=("user_name",), limit=2)
+    except ForbiddenError:
+        rows = []
+    named = [row["user_name"] for row in rows if row.get("user_name")]
+    if len(named) == 1:
+        return str(named[0])
+    if table_api.transport.config.login:
+        return table_api.transport.config.login
+    raise ServiceNowConfigError(
+        "The account may not read its own sys_user record: let it, or fill in the connection's login"
+    )
+
+
+def _display_value(value: object) -> str:
+    return str(value.get("display_value") or "") if isinstance(value, dict) else str(value or "")

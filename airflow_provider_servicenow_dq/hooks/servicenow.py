@@ -1,0 +1,175 @@
+"""From an Airflow connection to a client of the instance."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import requests
+
+    from airflow_provider_servicenow_dq.client.choices import Choice
+    from airflow_provider_servicenow_dq.client.config import InstanceConfig
+    from airflow_provider_servicenow_dq.client.query import Query, Value
+    from airflow_provider_servicenow_dq.client.table import Record, TableApi
+    from airflow_provider_servicenow_dq.client.transport import Transport
+
+
+@cache
+def mask(secret: str) -> None:
+    """Keep a secret that we derived out of the logs; Airflow's masker is told once per process."""
+    mask_secret(secret)
+
+
+class ServiceNowHook(BaseHook):
+    """Records of a ServiceNow instance. Nothing is looked up or opened before the first use.
+
+    Errors are those of ``airflow_provider_servicenow_dq.exceptions``: they say whether a write may have
+    happened.
+
+    :param servicenow_conn_id: The Airflow connection to use.
+    """
+
+    conn_name_attr = "servicenow_conn_id"
+    default_conn_name = "servicenow_default"
+    conn_type = "servicenow"
+    hook_name = "ServiceNow"
+
+    def __init__(self, servicenow_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.servicenow_conn_id = servicenow_conn_id
+
+    def instance_config(self) -> InstanceConfig:
+        """Return what the connection says.
+
+        :raises ServiceNowConfigError: If it cannot work as written.
+        """
+        return self._config
+
+    @cached_property
+    def _config(self) -> InstanceConfig:
+        from airflow_provider_servicenow_dq.client.config import InstanceConfig  # noqa: PLC0415  # DAG files pay
+
+        connection = self.get_connection(self.servicenow_conn_id)
+        return InstanceConfig.from_connection_fields(
+            conn_id=self.servicenow_conn_id,
+            host=connection.host,
+            login=connection.login,
+            password=connection.password,
+            port=connection.port,
+            extra=_extra_of(connection.extra_dejson, self.servicenow_conn_id),
+        )
+
+    @cached_property
+    def transport(self) -> Transport:
+        """What carries the requests. Safe to share between threads."""
+        from airflow_provider_servicenow_dq.client.transport import Transport  # noqa: PLC0415  # loads requests
+
+        return Transport(self.instance_config(), on_secret=mask)
+
+    @cached_property
+    def table_api(self) -> TableApi:
+        """The Table API of the instance."""
+        from airflow_provider_servicenow_dq.client.table import TableApi  # noqa: PLC0415  # DAG files pay
+
+        return TableApi(self.transport)
+
+    def close(self) -> None:
+        """Close all connections to the instance. A later call opens new ones."""
+        if "transport" in self.__dict__:
+            self.transport.close()
+
+    def get_conn(self) -> requests.Session:
+        """Return an authenticated session that talks to this instance only: ``session.get("/api/now/…")``."""
+        return self.transport.session
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Say whether the connection works, and if not, what is wrong. Never raises."""
+        from airflow_provider_servicenow_dq.client.doctor import check_connection  # noqa: PLC0415  # loads requests
+
+        try:
+            config = self.instance_config()
+        except ServiceNowConfigError as error:
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001  # a button must get an answer, whatever a secrets backend raises
+            return (
+                False,
+                f"The connection {self.servicenow_conn_id!r} cannot be read ({type(error).__name__})",
+            )
+        return check_connection(config, on_secret=mask)
+
+    def get_record(self, table: str, sys_id: str, fields: Sequence[str] | None = None) -> Record:
+        """Return one record, every value as the text that the instance stores.
+
+        :raises RecordNotFoundError: If it does not exist, or the user may not see it.
+        """
+        return self.table_api.get(table, sys_id, fields=fields)
+
+    def find_records(
+        self,
+        table: str,
+        query: Query | Mapping[str, Value],
+        fields: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Record]:
+        """Yield all matching records, page by page.
+
+        :param query: Equal conditions by field, or a ``Query``; wrap an encoded one as ``Query.raw("…")``.
+        :raises IncompleteReadError: If the end of the list cannot be reached.
+        """
+        return self.table_api.find(table, query, fields=fields, limit=limit)
+
+    def count_records(self, table: str, query: Query | Mapping[str, Value]) -> int:
+        """Return how many records match, those included that the user may not see."""
+        return self.table_api.count(table, query)
+
+    def create_record(self, table: str, values: Mapping[str, Any]) -> Record:
+        """Insert a record and return it as the instance made it.
+
+        :raises MayHaveHappenedError: It may exist or not: look before repeating.
+        """
+        return self.table_api.create(table, _writable(values))
+
+    def update_record(self, table: str, sys_id: str, values: Mapping[str, Any]) -> Record:
+        """Change some fields of a record and return it as it is now.
+
+        :raises MayHaveHappenedError: It may be changed or not: look before repeating.
+        """
+        return self.table_api.update(table, sys_id, _writable(values))
+
+    def delete_record(self, table: str, sys_id: str) -> None:
+        """Delete a record."""
+        self.table_api.delete(table, sys_id)
+
+    def get_choices(self, table: str, field: str, dependent_value: str | None = None) -> list[Choice]:
+        """Return the active choices of a field, in the order of its list."""
+        from airflow_provider_servicenow_dq.client.choices import get_choices  # noqa: PLC0415  # DAG files pay
+
+        return get_choices(self.table_api, table, field, dependent_value)
+
+
+def _extra_of(extra: object, conn_id: str) -> Mapping[str, Any]:
+    if not isinstance(extra, dict):
+        raise ServiceNowConfigError(f"Connection {conn_id!r}: the extra must be a JSON object")
+    return extra
+
+
+def _writable(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values.
+
+    :raises ServiceNowConfigError: If they name a field that the platform itself keeps. An instance that is
+        not hardened would take them, and falsify who made a record and when.
+    """
+    kept = sorted(name for name in values if name.startswith("sys_") and name != "sys_id")
+    if kept:
+        raise ServiceNowConfigError(
+            f"{', '.join(kept)} cannot be written: the instance itself keeps these fields"
+        )
+    return values
