@@ -1,0 +1,83 @@
+"""``servicenow-dq sandbox``: a ServiceNow to try on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import Field, fields
+from typing import Any
+
+import click
+
+from airflow_provider_servicenow_dq.sandbox.data import OAUTH_CLIENTS, USERS, SeedUser
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.sandbox.switches import Switches
+
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def _read_users(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[SeedUser, ...]:
+    """Read ``NAME:PASSWORD:ROLES``, the roles joined by commas."""
+    users = []
+    for text in texts:
+        match text.split(":"):
+            case [name, password, roles] if name and password:
+                users.append(SeedUser(name, name, password, tuple(role for role in roles.split(",") if role)))
+            case _:
+                raise click.BadParameter(f"{text!r} is not NAME:PASSWORD:ROLES")
+    return tuple(users)
+
+
+def _switch(option: Field[Any]) -> click.Option:
+    """Return the option of one switch; its default is left to :class:`Switches`."""
+    flag = f"--{option.name.replace('_', '-')}"
+    text = option.metadata["help"]
+    if isinstance(option.default, bool):
+        return click.Option([f"{flag}/--no{flag[1:]}"], default=option.default, show_default=True, help=text)
+    if isinstance(option.default, tuple):
+        return click.Option([flag], multiple=True, metavar="RULE", help=f"{text} Repeatable.")
+    kind: Any = type(option.default)
+    if "one_of" in option.metadata:
+        kind = click.Choice(option.metadata["one_of"])
+    return click.Option([flag], default=option.default, type=kind, show_default=True, help=text)
+
+
+def _sign_ins(users: tuple[SeedUser, ...]) -> str:
+    """Return who can sign in, a line each."""
+    lines = [
+        f"  {user.user_name} / {user.password}  ({', '.join(user.roles) or 'no role'})"
+        for user in users
+        if user.password and user.active
+    ]
+    lines += [
+        f"  OAuth client {client} / {secret}  (acts as {user})" for client, secret, user in OAUTH_CLIENTS
+    ]
+    return "\n".join(lines)
+
+
+@click.command(epilog="\b\nUsers:\n" + _sign_ins(USERS))
+@click.option("--port", default=8099, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Anybody who reaches it can use its controls."
+)
+@click.option(
+    "--user",
+    "users",
+    multiple=True,
+    metavar="NAME:PASSWORD:ROLES",
+    callback=_read_users,
+    help="One more user, roles joined by commas. Repeatable.",
+)
+def sandbox(port: int, host: str, users: tuple[SeedUser, ...], **switches: Any) -> None:
+    """Run a ServiceNow to try, its records in memory, until Ctrl-C."""
+    try:
+        instance = Sandbox(port, host=host, users=users, **switches)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    if host not in _LOOPBACK:
+        click.echo("Warning: whoever reaches this address can read and change everything in it.", err=True)
+    with instance, contextlib.suppress(KeyboardInterrupt):
+        click.echo(f"ServiceNow sandbox at {instance.url}\n{_sign_ins((*USERS, *users))}\nCtrl-C ends it.")
+        instance.wait()
+
+
+sandbox.params += [_switch(option) for option in fields(Switches)]

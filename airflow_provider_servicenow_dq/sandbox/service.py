@@ -1,0 +1,93 @@
+"""Everything between HTTP and the instance: sign-in, load, faults, and the memory of what was asked."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_servicenow_dq.sandbox import answers
+from airflow_provider_servicenow_dq.sandbox.answers import Answer
+from airflow_provider_servicenow_dq.sandbox.auth import Authentication
+from airflow_provider_servicenow_dq.sandbox.exchange import LoggedRequest, Request
+from airflow_provider_servicenow_dq.sandbox.faults import Faults
+from airflow_provider_servicenow_dq.sandbox.load import QueueFullError, Semaphores, SessionFullError, Sessions
+from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
+from airflow_provider_servicenow_dq.sandbox.table_api import TableApi
+
+if TYPE_CHECKING:
+    from airflow_provider_servicenow_dq.sandbox.instance import Instance
+
+TOKEN_PATH = "/oauth_token.do"  # noqa: S105  # the vendor's address of the token endpoint, not a secret
+_REMEMBERED_REQUESTS = 100_000
+
+
+class Service:
+    """Answers what clients of an instance send.
+
+    :param base_url: Where links in answers point.
+    """
+
+    def __init__(self, instance: Instance, base_url: str) -> None:
+        self.instance = instance
+        self.faults = Faults()
+        self.log: deque[LoggedRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self.authentication = Authentication(instance)
+        self._table_api = TableApi(instance, base_url)
+        self._semaphores = Semaphores(lambda: instance.switches)
+        self._sessions = Sessions(lambda: instance.switches)
+
+    def reset(self) -> None:
+        """Go back to the demo data and forget faults, tokens and the log; switches stay."""
+        self.faults.clear()
+        self.instance.reset()
+        self.authentication.revoke_tokens()
+        self.log.clear()
+
+    def answer(self, request: Request) -> Answer | None:
+        """Answer a request, or return None to drop its connection."""
+        started = time.time()
+        answer = self.faults.run(request, self._execute)
+        logged = LoggedRequest(
+            request.method,
+            request.path,
+            request.query,
+            self._logged_body(request),
+            answer.status if answer else 0,
+            request.user,
+            started,
+            time.time(),
+        )
+        self.log.append(logged)
+        return answer
+
+    def _execute(self, request: Request) -> Answer:
+        if request.path == TOKEN_PATH:
+            return self.authentication.token_answer(request)
+        account = self.authentication.authenticate(request.headers)
+        if account is None:
+            return answers.not_authenticated()
+        request.user = account.user_name
+        try:
+            with self._sessions.turn(request.session_id), self._semaphores.transaction():
+                if self.instance.switches.service_ms:
+                    time.sleep(self.instance.switches.service_ms / 1000)
+                if not account.may_use_api:
+                    answer = answers.not_authorized()
+                else:
+                    answer = self._table_api.answer(account, request)
+        except SessionFullError:
+            return Answer(202)
+        except QueueFullError:
+            return answers.too_busy()
+        answer.headers += answers.platform_headers(new_session=not request.session_id)
+        return answer
+
+    def _logged_body(self, request: Request) -> dict[str, Any] | None:
+        """Return the fields of a body; those of the token endpoint are secrets and are left out."""
+        if not request.body or request.path == TOKEN_PATH:
+            return None
+        try:
+            return request.fields
+        except RefusedError:
+            return None

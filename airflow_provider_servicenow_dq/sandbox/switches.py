@@ -1,0 +1,127 @@
+"""What an administrator of a real instance can set, and how fast this one is.
+
+Each field is also an option of ``servicenow-dq sandbox`` (with ``help`` as its text) and can be changed while
+the sandbox runs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+_RULE = re.compile(r"(?P<table>[a-z0-9_]+)(?:\.(?P<column>[a-z0-9_]+))?(?: when (?P<query>.+))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One administrator's rule, written ``table[.column][ when encoded query]``."""
+
+    table: str
+    column: str
+    query: str
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """Read a rule.
+
+        :raises ValueError: The text is not of that form.
+        """
+        match = _RULE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not of the form TABLE[.COLUMN][ when QUERY]")
+        return cls(match["table"], match["column"] or "", match["query"] or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """The state of every switch; the defaults are those of an instance that nobody has hardened."""
+
+    case_sensitive_equality: bool = field(
+        default=False, metadata={"help": "Compare strings with case, as on Oracle; MySQL does not."}
+    )
+    invalid_query_returns_no_rows: bool = field(
+        default=False,
+        metadata={"help": "An invalid part of a query matches nothing instead of being ignored."},
+    )
+    journal_acl: bool = field(
+        default=False, metadata={"help": "sys_journal_field answers 200 with no rows to everyone but admin."}
+    )
+    allow_non_existing_choice: bool = field(
+        default=False, metadata={"help": "Store unknown choice values instead of discarding them."}
+    )
+    admin_only_sys_fields: bool = field(
+        default=False, metadata={"help": "Ignore sys_id and sys_created_* sent by others than admin."}
+    )
+    close_code_set: str = field(
+        default="new",
+        metadata={
+            "help": "Resolution codes: before San Diego, since, or both.",
+            "one_of": ("old", "new", "both"),
+        },
+    )
+    resolution_mandatory: bool = field(
+        default=True, metadata={"help": "A data policy wants close_code and close_notes to resolve or close."}
+    )
+    mandatory: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "A data policy, TABLE.COLUMN[ when QUERY]: the column must not be empty."},
+    )
+    abort: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "A business rule, TABLE[ when QUERY]: records that match are not saved."},
+    )
+    hidden: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "A read ACL, TABLE[ when QUERY]: only admin sees such rows; all are counted."},
+    )
+    reference_names: str = field(
+        default="raw",
+        metadata={
+            "help": "A name written to a reference without sysparm_input_display_value: "
+            "stored raw, resolved or discarded.",
+            "one_of": ("raw", "resolve", "discard"),
+        },
+    )
+    client_credentials_enabled: bool = field(
+        default=True,
+        metadata={"help": "The property glide.oauth.inbound.client.credential.grant_type.enabled."},
+    )
+    token_life_s: int = field(default=1799, metadata={"help": "Seconds that an OAuth access token lives."})
+    time_zone: str = field(
+        default="UTC", metadata={"help": "Time zone of every user, seen in display values and gs.* dates."}
+    )
+    service_ms: float = field(default=0.0, metadata={"help": "Milliseconds that each API transaction takes."})
+    semaphores: int = field(default=4, metadata={"help": "API transactions that run at the same time."})
+    queue: int = field(default=50, metadata={"help": "API transactions that may wait; the next gets a 429."})
+    session_queue: int = field(
+        default=10,
+        metadata={"help": "Requests of one session that may wait; the next gets a 202 and is dropped."},
+    )
+    clock_offset_s: float = field(
+        default=0.0, metadata={"help": "Seconds that the instance's clock is ahead."}
+    )
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            allowed = option.metadata.get("one_of")
+            if allowed and getattr(self, option.name) not in allowed:
+                raise ValueError(f"{option.name} must be one of {', '.join(allowed)}")
+        for text in (*self.mandatory, *self.abort, *self.hidden):
+            Rule.parse(text)
+        if not all(Rule.parse(text).column for text in self.mandatory):
+            raise ValueError("a mandatory rule names a column: TABLE.COLUMN[ when QUERY]")
+        ZoneInfo(self.time_zone)
+
+    def changed(self, **changes: Any) -> Switches:
+        """Return the switches with some of them changed.
+
+        :raises TypeError: There is no switch of that name.
+        :raises ValueError: The value is not allowed.
+        """
+        rules = {"mandatory", "abort", "hidden"}
+        values: dict[str, Any] = {
+            name: tuple(value) if name in rules else value for name, value in changes.items()
+        }
+        return replace(self, **values)
