@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,10 @@ _USUAL_LIFE_S = 1800.0
 #: A token is renewed this long before it ends, or at half of its life if that is shorter: until it ends the
 #: instance always returns the current one, so what is left of it can be short.
 _MARGIN_S = 60.0
+
+#: How a key signs; the instance takes RS and ES of 256 to 512 bits.
+_ALGORITHMS = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+_ASSERTION_LIFE_S = 300
 
 
 class InstanceAuth(AuthBase):
@@ -201,31 +206,23 @@ def _assertion(config: InstanceConfig) -> str:
 
     :raises ServiceNowConfigError: If the key cannot sign.
     """
-    from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion  # noqa: PLC0415  # as in _fetch_token
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey  # noqa: PLC0415  # likewise
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415  # likewise
+    from joserfc import errors, jwk, jwt  # noqa: PLC0415  # as in _fetch_token
 
+    now = int(time.time())
+    claims = {"iss": config.client_id, "aud": config.client_id, "sub": config.login, "jti": uuid.uuid4().hex}
+    pem = config.jwt_private_key or ""
     try:
-        key = load_pem_private_key((config.jwt_private_key or "").encode(), password=None)
-        algorithm = (
-            f"ES{key.key_size}".replace("521", "512") if isinstance(key, EllipticCurvePrivateKey) else "RS256"
-        )
+        key: jwk.RSAKey | jwk.ECKey
+        try:
+            key = jwk.RSAKey.import_key(pem)
+        except errors.InvalidKeyTypeError:
+            key = jwk.ECKey.import_key(pem)
+        algorithm = _ALGORITHMS[key.curve_name if isinstance(key, jwk.ECKey) else "RSA"]
         header = {"alg": algorithm} | ({"kid": config.jwt_kid} if config.jwt_kid else {})
-        return str(
-            sign_jwt_bearer_assertion(
-                config.jwt_private_key,
-                issuer=config.client_id,
-                audience=config.client_id,
-                subject=config.login,
-                header=header,
-                expires_in=300,
-            )
-        )
-    except (ValueError, TypeError, AttributeError) as error:
+        return jwt.encode(header, claims | {"iat": now, "exp": now + _ASSERTION_LIFE_S}, key, [algorithm])
+    except (errors.JoseError, ValueError, TypeError, KeyError) as error:
         reason = type(error).__name__
-    raise ServiceNowConfigError(
-        f"jwt_private_key cannot sign ({reason}): it must be an RSA or EC key in PEM form"
-    )
+    raise ServiceNowConfigError(f"jwt_private_key cannot sign ({reason}): it must be an RSA or EC key in PEM")
 
 
 def _checked_reply(reply: requests.Response) -> requests.Response:
