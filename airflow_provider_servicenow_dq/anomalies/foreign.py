@@ -22,12 +22,20 @@ Wanted = TypeVar("Wanted")
 
 
 def shown(value: object) -> str:
-    """Return ``value`` in at most some 80 characters, for an error message."""
+    """Return ``value`` in a few words, for an error message."""
     if isinstance(value, Mapping):
-        return f"an object with {', '.join(reprlib.repr(key) for key in list(value)[:8]) or 'no keys'}"
+        return f"an object with {', '.join(_brief(key) for key in list(value)[:8]) or 'no keys'}"
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}"
-    return "nothing" if value is None else f"{type(value).__name__} {reprlib.repr(value)}"
+    return "nothing" if value is None else f"{type(value).__name__} {_brief(value)}"
+
+
+def _brief(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        # Python refuses to spell out integers of more than 4300 digits.
+        return "of many digits"
 
 
 def joined(path: str, step: str) -> str:

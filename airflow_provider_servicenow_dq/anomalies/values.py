@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -22,8 +23,8 @@ MAX_ID = 255
 MAX_NAME = 512
 
 _CUT_MARK = " … [cut]"
-# PostgreSQL cannot store it, and no reader misses it.
-_NUL = "\x00"
+# What no database column and no request can carry: NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def cut(text: str, limit: int = MAX_TEXT) -> str:
@@ -42,7 +43,7 @@ def short_id(text: str) -> str:
 def _to_text(value: Any) -> Any:
     if isinstance(value, (bool, int, float, Decimal)):
         value = str(value)
-    return cut(value.replace(_NUL, "\ufffd")) if isinstance(value, str) else value
+    return cut(_UNSTORABLE.sub("\ufffd", value)) if isinstance(value, str) else value
 
 
 def _to_id(value: Any) -> Any:
@@ -52,8 +53,8 @@ def _to_id(value: Any) -> Any:
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be blank")
-    if _NUL in value:
-        raise ValueError("must not hold a NUL character")
+    if _UNSTORABLE.search(value):
+        raise ValueError("must not hold NUL or half a surrogate pair")
     return value
 
 
