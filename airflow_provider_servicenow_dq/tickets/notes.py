@@ -1,0 +1,146 @@
+"""The texts that go onto tickets, in the words of the seed, with the source's display name.
+
+All foreign text in them is defused (:mod:`~airflow_provider_servicenow_dq.tickets.text`) and every text fits
+its column. A text is made once, with its timestamp, and then only ever repeated letter for letter.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, correlation_id, source_name
+from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS
+from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line, paged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LISTED: Final = 10
+
+
+def stamp(moment: datetime) -> str:
+    """Return ``[2026-01-23 19:51:23 UTC]``."""
+    return f"[{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC]"
+
+
+def details(anomaly: Anomaly, *, now: datetime) -> str:
+    """Return the anomaly as the seed writes it into a description."""
+    name = source_name(anomaly.source)
+    facts = [
+        f"**Anomaly ID:** {anomaly.external_id or anomaly.fingerprint}",
+        f"**Status:** {anomaly.status.capitalize()}",
+        f"**Type:** {anomaly.type or anomaly.kind}",
+    ]
+    if anomaly.detected_at is not None:
+        facts.append(f"**Detected:** {anomaly.detected_at.astimezone(UTC)}")
+    blocks = [f"## {name} Anomaly Linked {stamp(now)}", "\n".join(facts)]
+    if anomaly.source != "qualytics":
+        blocks.append("\n".join(_circumstances(anomaly)))
+    blocks.append("\n".join(["**Failed Checks:**", *_failed_checks(anomaly)]))
+    if anomaly.url:
+        blocks.append(f"**View in {name}:** {anomaly.url}")
+    return cut(harmless("\n\n".join(blocks) + "\n"), COLUMN_LENGTHS["description"])
+
+
+def _circumstances(anomaly: Anomaly) -> list[str]:
+    """Return what a source without a page of its own has to say in the ticket."""
+    counted = ""
+    if anomaly.failed_count is not None:
+        total = f" of {anomaly.total_count}" if anomaly.total_count is not None else ""
+        counted = f"{anomaly.failed_count}{total} {anomaly.failed_unit or ''}".rstrip()
+    facts = {
+        "Dataset": anomaly.dataset,
+        "Columns": ", ".join(anomaly.columns),
+        "Severity": anomaly.severity.capitalize(),
+        "Expected": anomaly.expected,
+        "Observed": anomaly.observed,
+        "Failed": counted,
+        "Owner": anomaly.owner,
+    }
+    return [f"**{label}:** {value}" for label, value in facts.items() if value]
+
+
+def _failed_checks(anomaly: Anomaly) -> list[str]:
+    checks = list(anomaly.failed_checks)
+    if not checks:
+        said = f": {anomaly.message}" if anomaly.message and anomaly.message != anomaly.check_name else ""
+        could_not_run = "(the check could not run) " if anomaly.kind == "check_error" else ""
+        checks = [f"{could_not_run}{anomaly.check_name}{said}"]
+    listed = [f"- {one_line(check)}" for check in checks[:_LISTED]]
+    return listed + ([f"- and {len(checks) - _LISTED} more"] if len(checks) > _LISTED else [])
+
+
+def repeat_note(anomaly: Anomaly, *, now: datetime, seen: int, reason: str) -> str:
+    """Return the note for a problem that was seen again while its ticket is open.
+
+    :param seen: How often it was seen by now, this time included.
+    :param reason: Why this repeat is worth a note, e.g. ``seen again``.
+    """
+    head = f"{stamp(now)} {source_name(anomaly.source)} Anomaly {reason}, {seen} times by now"
+    return _note(head, _summary(anomaly))
+
+
+def reopen_note(anomaly: Anomaly, *, now: datetime, number: str) -> str:
+    """Return the note that goes with the reopening of a resolved ticket."""
+    name = source_name(anomaly.source)
+    head = f"{stamp(now)} {name} Anomaly seen again after {number} was resolved: reopened"
+    return _note(head, _summary(anomaly))
+
+
+def successor_line(number: str, state: str) -> str:
+    """Return the line by which a new ticket names the one before it."""
+    return f"Follows {number} ({state})."
+
+
+def twin_note(number: str) -> str:
+    """Return the note on a ticket that was opened at the same moment as its twin."""
+    return (
+        f"Opened at the same moment as {number} for the same problem; {number} stays, this one is canceled."
+    )
+
+
+def _summary(anomaly: Anomaly) -> str:
+    when = (
+        f"detected {anomaly.detected_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if anomaly.detected_at else ""
+    )
+    observed = f"observed {anomaly.observed}" if anomaly.observed else ""
+    expected = f"expected {anomaly.expected}" if anomaly.expected else ""
+    facts = [
+        anomaly.check_name,
+        f"on {anomaly.dataset}",
+        when,
+        f"severity {anomaly.severity}",
+        observed,
+        expected,
+    ]
+    line = ", ".join(one_line(fact) for fact in facts if fact)
+    return f"{line}\n{anomaly.message}" if anomaly.message else line
+
+
+def _note(head: str, body: str) -> str:
+    return cut(harmless(f"{head}\n{body}"), COLUMN_LENGTHS["work_notes"])
+
+
+def member_mark(anomaly: Anomaly, namespace: str) -> str:
+    """Return what stands for one anomaly on a ticket that holds several, so that it is found there again."""
+    return correlation_id(anomaly.source, anomaly_key(anomaly, namespace))
+
+
+def member_pages(
+    anomalies: Sequence[Anomaly], *, namespace: str, heading: str, now: datetime, first: bool
+) -> list[str]:
+    """Return the list of a ticket's anomalies as pages: the description (when ``first``), then work notes.
+
+    :param heading: What the list is, e.g. ``12 anomalies on nyc.flights``.
+    """
+    lines = [
+        harmless(
+            f"- {anomaly.severity}: {one_line(anomaly.check_name)} on {one_line(anomaly.dataset)}"
+            f"{': ' + cut(one_line(anomaly.message), 120) if anomaly.message else ''}"
+            f" ({member_mark(anomaly, namespace)})"
+        )
+        for anomaly in anomalies
+    ]
+    title = f"## {heading} {stamp(now)}" if first else f"{stamp(now)} {heading}"
+    return paged(harmless(title), lines, COLUMN_LENGTHS["description"])
