@@ -1,0 +1,46 @@
+"""Many rows at once: the one statement in which SQLite and PostgreSQL differ, and lists in parts."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import sqlalchemy as sa
+    from sqlalchemy.engine import Connection
+
+T = TypeVar("T")
+
+#: How many values one statement names: well below what either database takes.
+BATCH: Final = 500
+
+
+def upsert(
+    connection: Connection,
+    table: sa.Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    keys: Sequence[str],
+    update: Sequence[str] = (),
+) -> None:
+    """Insert rows; where the keys exist already, overwrite the ``update`` columns, if there are any."""
+    if not rows:
+        return
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    if update:
+        new = {name: statement.excluded[name] for name in update}
+        connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=new), rows)
+    else:
+        connection.execute(statement.on_conflict_do_nothing(index_elements=list(keys)), rows)
+
+
+def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
+    """Yield the items in lists of at most ``size``."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -1,0 +1,87 @@
+"""Claims: who works on a ticket now. One token at a time may write outcomes, so its order holds."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import schema
+from airflow_provider_servicenow_dq.store.bulk import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.store.outbox import Address
+
+_table: Final = schema.claim
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on an address. Outcomes are written only while the token is still the one in the store."""
+
+    address: Address
+    token: str
+    leased_until: datetime
+
+
+def take(connection: Connection, address: Address, *, now: datetime, lease: timedelta) -> Claim | datetime:
+    """Return a claim, or the time until which somebody else holds one."""
+    free = {
+        "instance": address.instance,
+        "table_name": address.table,
+        "correlation_id": address.correlation_id,
+    }
+    upsert(
+        connection,
+        _table,
+        [{**free, "token": "", "leased_until": now}],
+        keys=("instance", "table_name", "correlation_id"),
+    )
+    row = connection.execute(sa.select(_table).where(*_at(address)).with_for_update()).one()
+    if row.token and row.leased_until > now:
+        held: datetime = row.leased_until
+        return held
+    claim = Claim(address, uuid.uuid4().hex, now + lease)
+    connection.execute(
+        _table.update().where(*_at(address)).values(token=claim.token, leased_until=claim.leased_until)
+    )
+    return claim
+
+
+def renew(connection: Connection, claim: Claim, *, now: datetime, lease: timedelta) -> Claim | None:
+    """Return the claim with a new lease, or None if another token has taken it over."""
+    renewed = Claim(claim.address, claim.token, now + lease)
+    done = connection.execute(
+        _table.update()
+        .where(*_at(claim.address), _table.c.token == claim.token)
+        .values(leased_until=renewed.leased_until)
+    )
+    return renewed if done.rowcount else None
+
+
+def holds(connection: Connection, claim: Claim) -> bool:
+    """Whether the claim is ours until the end of the transaction; an expired lease is, until it is taken."""
+    row = connection.execute(
+        sa.select(_table.c.token).where(*_at(claim.address)).with_for_update()
+    ).one_or_none()
+    return row is not None and row.token == claim.token
+
+
+def release(connection: Connection, claim: Claim) -> None:
+    """Give the ticket free, if it is still ours."""
+    connection.execute(
+        _table.update().where(*_at(claim.address), _table.c.token == claim.token).values(token="")
+    )
+
+
+def _at(address: Address) -> Iterator[sa.ColumnElement[bool]]:
+    yield _table.c.instance == address.instance
+    yield _table.c.table_name == address.table
+    yield _table.c.correlation_id == address.correlation_id

@@ -1,0 +1,38 @@
+"""What we have learned about an instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import schema
+from airflow_provider_servicenow_dq.store.bulk import upsert
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance as we know it.
+
+    ``honours_sys_id``: whether it keeps the sys_id that we give to a new record (None: not known yet).
+    ``user_name``: who we are there.
+    """
+
+    host: str
+    honours_sys_id: bool | None = None
+    user_name: str | None = None
+
+
+def get(connection: Connection, host: str) -> Instance:
+    """Return what is known about an instance."""
+    row = connection.execute(sa.select(schema.instance).where(schema.instance.c.host == host)).one_or_none()
+    return Instance(host) if row is None else Instance(row.host, row.honours_sys_id, row.user_name)
+
+
+def learn(connection: Connection, host: str, **facts: bool | str) -> None:
+    """Remember facts about an instance: ``honours_sys_id`` or ``user_name``."""
+    upsert(connection, schema.instance, [{"host": host, **facts}], keys=("host",), update=tuple(facts))

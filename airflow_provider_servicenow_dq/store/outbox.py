@@ -1,0 +1,265 @@
+"""The outbox: what we intend for ServiceNow, written down before it is tried.
+
+An entry is ``pending`` until somebody sends it. While it is ``sending`` its write is in doubt: whoever finds
+it so looks at the instance first. It ends as ``done``, or as ``dead`` when it was refused; entries behind a
+dead create are ``blocked``. Dead and blocked entries come back to life when they are recorded again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import schema
+from airflow_provider_servicenow_dq.store.bulk import batches, upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection, Row
+
+PENDING: Final = "pending"
+SENDING: Final = "sending"
+DONE: Final = "done"
+DEAD: Final = "dead"
+BLOCKED: Final = "blocked"
+
+#: A report of an anomaly: what it becomes is decided at delivery.
+REPORT: Final = "report"
+#: A text that is appended to a ticket as it is.
+NOTE: Final = "note"
+
+_table: Final = schema.outbox
+
+
+class Address(NamedTuple):
+    """What is claimed, and within which order holds: all tickets of one correlation id on one instance."""
+
+    instance: str
+    table: str
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An intent that is about to be recorded."""
+
+    address: Address
+    idempotency_key: str
+    kind: str
+    payload: Mapping[str, Any]
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An intent as recorded."""
+
+    id: int
+    address: Address
+    idempotency_key: str
+    kind: str
+    state: str
+    payload: dict[str, Any]
+    key: str | None
+    attempts: int
+    recorded_by: str
+    write: dict[str, Any] | None = None
+    tried_at: datetime | None = None
+    action: str | None = None
+    ticket_id: int | None = None
+    message: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def record(
+    connection: Connection, drafts: Sequence[Draft], *, recorded_by: str, now: datetime
+) -> list[Entry]:
+    """Write intents down; return their entries in the same order.
+
+    An intent that is pending or dead gets the new payload and is pending; one that is being sent keeps its
+    write; one that is done stays as it is.
+
+    :param recorded_by: Who intends it: the task instance.
+    """
+    found: dict[tuple[str, str, str], Entry] = {}
+    for batch in batches(drafts):
+        known = {_identity(entry): entry for entry in _find(connection, batch)}
+        _renew(
+            connection, [draft for draft in batch if _draft_identity(draft) in known], known, recorded_by, now
+        )
+        fresh = [_row(d, recorded_by, now) for d in batch if _draft_identity(d) not in known]
+        upsert(connection, _table, fresh, keys=("instance", "table_name", "idempotency_key"))
+        found.update((_identity(entry), entry) for entry in _find(connection, batch))
+    return [found[_draft_identity(draft)] for draft in drafts]
+
+
+def _renew(
+    connection: Connection,
+    drafts: Iterable[Draft],
+    known: Mapping[tuple[str, str, str], Entry],
+    recorded_by: str,
+    now: datetime,
+) -> None:
+    revived, in_doubt = [], []
+    for draft in drafts:
+        entry = known[_draft_identity(draft)]
+        change = {"b_id": entry.id, "b_payload": dict(draft.payload)}
+        if entry.state in {PENDING, DEAD, BLOCKED}:
+            revived.append({**change, "b_by": recorded_by, "b_at": now})
+        elif entry.state == SENDING:
+            in_doubt.append(change)
+    where = _table.update().where(_table.c.id == sa.bindparam("b_id"))
+    if revived:
+        connection.execute(
+            where.values(
+                payload=sa.bindparam("b_payload"),
+                recorded_by=sa.bindparam("b_by"),
+                recorded_at=sa.bindparam("b_at"),
+                state=PENDING,
+                message=None,
+            ),
+            revived,
+        )
+    if in_doubt:
+        connection.execute(where.values(payload=sa.bindparam("b_payload")), in_doubt)
+
+
+def waiting(connection: Connection, address: Address) -> list[Entry]:
+    """Return what is still to be done at an address, in the order in which it was recorded."""
+    rows = connection.execute(
+        sa.select(_table)
+        .where(*_at(address), _table.c.state.in_((PENDING, SENDING, BLOCKED)))
+        .order_by(_table.c.id)
+    )
+    return [_entry(row) for row in rows]
+
+
+def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Entry]:
+    """Return entries by their ids."""
+    entries: dict[int, Entry] = {}
+    for batch in batches(ids):
+        rows = connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
+        entries.update((row.id, _entry(row)) for row in rows)
+    return entries
+
+
+def move(connection: Connection, ids: Iterable[int], address: Address) -> None:
+    """Give pending entries another ticket: one that holds many anomalies."""
+    for batch in batches(ids):
+        connection.execute(
+            _table.update()
+            .where(_table.c.id.in_(batch), _table.c.state == PENDING)
+            .values(correlation_id=address.correlation_id)
+        )
+
+
+def start(connection: Connection, ids: Sequence[int], *, write: Mapping[str, Any], now: datetime) -> None:
+    """Write down that a request is about to leave. The first entry carries it, the others follow."""
+    for entry_id in ids:
+        carried = dict(write) if entry_id == ids[0] else {"op": "with", "entry": ids[0]}
+        connection.execute(
+            _table.update()
+            .where(_table.c.id == entry_id)
+            .values(state=SENDING, write=carried, tried_at=now, attempts=_table.c.attempts + 1)
+        )
+
+
+def settle(
+    connection: Connection,
+    ids: Iterable[int],
+    *,
+    state: str,
+    now: datetime | None = None,
+    action: str | None = None,
+    ticket_id: int | None = None,
+    message: str | None = None,
+    warnings: Sequence[str] = (),
+    uncount: bool = False,
+) -> None:
+    """Write down how entries ended, or that they wait again.
+
+    :param uncount: The last attempt cannot have happened, so it is not one.
+    """
+    ended = state in {DONE, DEAD}
+    connection.execute(
+        _table.update()
+        .where(_table.c.id.in_(list(ids)))
+        .values(
+            state=state,
+            action=action,
+            ticket_id=ticket_id,
+            message=message,
+            warnings=list(warnings),
+            settled_at=now if ended else None,
+            **({} if state in {SENDING, DEAD} else {"write": None}),
+            **({"attempts": _table.c.attempts - 1} if uncount else {}),
+        )
+    )
+
+
+def _at(address: Address) -> Iterator[sa.ColumnElement[bool]]:
+    yield _table.c.instance == address.instance
+    yield _table.c.table_name == address.table
+    yield _table.c.correlation_id == address.correlation_id
+
+
+def _find(connection: Connection, drafts: Sequence[Draft]) -> Iterator[Entry]:
+    keys = [draft.idempotency_key for draft in drafts]
+    places = {(draft.address.instance, draft.address.table) for draft in drafts}
+    for instance, table in places:
+        rows = connection.execute(
+            sa.select(_table).where(
+                _table.c.instance == instance,
+                _table.c.table_name == table,
+                _table.c.idempotency_key.in_(keys),
+            )
+        )
+        yield from map(_entry, rows)
+
+
+def _identity(entry: Entry) -> tuple[str, str, str]:
+    return entry.address.instance, entry.address.table, entry.idempotency_key
+
+
+def _draft_identity(draft: Draft) -> tuple[str, str, str]:
+    return draft.address.instance, draft.address.table, draft.idempotency_key
+
+
+def _row(draft: Draft, recorded_by: str, now: datetime) -> dict[str, Any]:
+    return {
+        "instance": draft.address.instance,
+        "table_name": draft.address.table,
+        "correlation_id": draft.address.correlation_id,
+        "idempotency_key": draft.idempotency_key,
+        "key": draft.key,
+        "kind": draft.kind,
+        "state": PENDING,
+        "payload": dict(draft.payload),
+        "attempts": 0,
+        "recorded_at": now,
+        "recorded_by": recorded_by,
+    }
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        id=row.id,
+        address=Address(row.instance, row.table_name, row.correlation_id),
+        idempotency_key=row.idempotency_key,
+        kind=row.kind,
+        state=row.state,
+        payload=row.payload,
+        key=row.key,
+        attempts=row.attempts,
+        recorded_by=row.recorded_by,
+        write=row.write,
+        tried_at=row.tried_at,
+        action=row.action,
+        ticket_id=row.ticket_id,
+        message=row.message,
+        warnings=row.warnings or [],
+    )

@@ -1,0 +1,158 @@
+"""The tables of the store. ``migrations/`` makes them; a test compares the two.
+
+Times are UTC. One store may serve several instances and namespaces: an instance is its host, a namespace is
+already inside every key.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+#: The newest migration.
+HEAD: Final = "0001"
+
+#: Named so that the store can share a database with others.
+VERSION_TABLE: Final = "servicenow_dq_version"
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time, also on databases that keep no zone."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        """Store the UTC time without its zone."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        """Give the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+anomaly = sa.Table(
+    "dq_anomaly",
+    metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("source", sa.String(40), nullable=False),
+    sa.Column("external_id", sa.String(255)),
+    sa.Column("fingerprint", sa.String(32), nullable=False, index=True),
+    sa.Column("dataset", sa.String(512), nullable=False),
+    sa.Column("severity", sa.String(10), nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False),
+)
+
+occurrence = sa.Table(
+    "dq_occurrence",
+    metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("occurrence", sa.String(64), primary_key=True),
+    sa.Column("detected_at", UtcDateTime),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+ticket = sa.Table(
+    "dq_ticket",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("instance", sa.String(255), nullable=False),
+    sa.Column("table_name", sa.String(80), nullable=False),
+    sa.Column("sys_id", sa.String(32), nullable=False),
+    sa.Column("correlation_id", sa.String(100), nullable=False),
+    sa.Column("number", sa.String(40), nullable=False),
+    sa.Column("state", sa.String(40), nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+    sa.Column("created_by_us", sa.Boolean, nullable=False),
+    sa.Column("opened_in", sa.String(600)),
+    sa.Column("adopted_in", sa.String(600)),
+    sa.Column("seen", sa.Integer, nullable=False),
+    sa.Column("seen_at_note", sa.Integer, nullable=False),
+    sa.Column("noted_at", UtcDateTime, nullable=False),
+    sa.Column("severity", sa.String(10), nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("instance", "table_name", "sys_id"),
+    sa.Index(None, "instance", "table_name", "correlation_id"),
+    sa.Index(None, "opened_in"),
+)
+
+link = sa.Table(
+    "dq_link",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("dq_ticket.id"), primary_key=True),
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("linked_at", UtcDateTime, nullable=False),
+    sa.Index(None, "key"),
+)
+
+#: Notes that are known to be on a ticket, by the hash of their text: a note whose answer was lost has
+#: arrived when the journal holds more of its text than this.
+known_note = sa.Table(
+    "dq_known_note",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey("dq_ticket.id"), primary_key=True),
+    sa.Column("text_hash", sa.String(32), primary_key=True),
+    sa.Column("times", sa.Integer, nullable=False),
+)
+
+outbox = sa.Table(
+    "dq_outbox",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("instance", sa.String(255), nullable=False),
+    sa.Column("table_name", sa.String(80), nullable=False),
+    sa.Column("idempotency_key", sa.String(255), nullable=False),
+    sa.Column("correlation_id", sa.String(100), nullable=False),
+    sa.Column("key", sa.String(32)),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("write", sa.JSON(none_as_null=True)),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("tried_at", UtcDateTime),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Column("recorded_by", sa.String(1000), nullable=False),
+    sa.Column("settled_at", UtcDateTime),
+    sa.Column("action", sa.String(20)),
+    sa.Column("ticket_id", sa.ForeignKey("dq_ticket.id")),
+    sa.Column("message", sa.Text),
+    sa.Column("warnings", sa.JSON(none_as_null=True)),
+    sa.UniqueConstraint("instance", "table_name", "idempotency_key"),
+    sa.Index(None, "instance", "table_name", "correlation_id", "state"),
+)
+
+#: Who works on a ticket now. The unit is the correlation id, so that the order within a ticket holds.
+claim = sa.Table(
+    "dq_claim",
+    metadata,
+    sa.Column("instance", sa.String(255), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("correlation_id", sa.String(100), primary_key=True),
+    sa.Column("token", sa.String(32), nullable=False),
+    sa.Column("leased_until", UtcDateTime, nullable=False),
+)
+
+instance = sa.Table(
+    "dq_instance",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("honours_sys_id", sa.Boolean),
+    sa.Column("user_name", sa.String(100)),
+)

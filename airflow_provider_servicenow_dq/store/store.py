@@ -1,0 +1,126 @@
+"""The store: one database, opened on first use, created and migrated by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.exceptions import StoreError, StoreTooNewError
+from airflow_provider_servicenow_dq.store.schema import HEAD, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection, Engine
+
+#: How long a writer waits for another one, in seconds.
+BUSY_TIMEOUT_S: Final = 60
+
+#: One number of our own, under which PostgreSQL lets one process migrate at a time.
+_MIGRATION_LOCK: Final = 0x5E21CE
+
+
+class Store:
+    """Our memory: anomalies, tickets, links and the outbox.
+
+    Threads may share a store; a forked child opens connections of its own.
+
+    :param url: SQLAlchemy URL, ``sqlite:////path/to/file.db`` or ``postgresql+psycopg2://…``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = sa.make_url(url)
+        self._engine: Engine | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Store({self._url.render_as_string(hide_password=True)!r})"
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a transaction that commits at the end of the block and rolls back on an error.
+
+        On SQLite it holds the write lock from its first statement, so what it read is still true when it
+        writes.
+
+        :raises StoreError: If the database cannot be opened.
+        """
+        engine = self._ready_engine()
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise StoreError(f"{self!r} cannot be used: {error.orig}") from error
+
+    def upgrade(self) -> None:
+        """Bring the database to the schema of this version; a no-op when it is there.
+
+        :raises StoreTooNewError: If a newer version of this package wrote it.
+        """
+        self._ready_engine()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+                self._engine = None
+
+    def _ready_engine(self) -> Engine:
+        with self._lock:
+            if self._engine is None or self._pid != os.getpid():
+                if self._engine is not None:
+                    self._engine.dispose(close=False)  # the parent's connections are not ours to close
+                engine = _create_engine(self._url)
+                _migrate(engine, repr(self))
+                self._engine, self._pid = engine, os.getpid()
+            return self._engine
+
+
+def _create_engine(url: sa.URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions behind our back
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _migrate(engine: Engine, name: str) -> None:
+    try:
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
+            current = _current_revision(connection)
+            if current != HEAD:
+                from airflow_provider_servicenow_dq.store.migrations import run  # noqa: PLC0415 (Alembic is heavy)
+
+                run.upgrade(connection, current=current, name=name)
+    except StoreTooNewError:
+        raise
+    except (sa.exc.OperationalError, sa.exc.NoSuchModuleError) as error:
+        raise StoreError(f"{name} cannot be opened: {error}") from error
+
+
+def _current_revision(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.execute(
+        sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
+    ).scalar()
+    return revision

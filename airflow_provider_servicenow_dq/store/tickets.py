@@ -1,0 +1,200 @@
+"""Tickets as last seen, their links to anomalies and the notes that are known to be on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import schema
+from airflow_provider_servicenow_dq.store.bulk import batches, upsert
+from airflow_provider_servicenow_dq.store.outbox import Address
+from airflow_provider_servicenow_dq.tickets.incident import ENDED, RESOLVED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection, Row
+
+_table: Final = schema.ticket
+
+#: State of a ticket that the instance does not show any more.
+UNKNOWN: Final = "unknown"
+_NOT_OPEN: Final = frozenset({*ENDED, RESOLVED, UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What we remember of a ticket.
+
+    ``seen`` counts occurrences since the ticket was opened, ``seen_at_note`` what it was when the last note
+    (or the ticket itself) was written at ``noted_at``. ``severity`` is the worst one so far.
+    """
+
+    id: int
+    address: Address
+    sys_id: str
+    number: str
+    state: str
+    record: dict[str, Any]
+    created_by_us: bool
+    opened_in: str | None
+    adopted_in: str | None
+    seen: int
+    seen_at_note: int
+    noted_at: datetime
+    severity: str
+    changed_at: datetime
+
+
+def add(connection: Connection, address: Address, record: Mapping[str, Any], **facts: Any) -> Ticket:
+    """Remember a ticket that we made or found; return it as it is in the store now."""
+    row = {
+        "instance": address.instance,
+        "table_name": address.table,
+        "correlation_id": address.correlation_id,
+        "sys_id": record["sys_id"],
+        **_shown(record),
+        **facts,
+    }
+    upsert(
+        connection,
+        _table,
+        [row],
+        keys=("instance", "table_name", "sys_id"),
+        update=("number", "state", "record"),
+    )
+    found = connection.execute(
+        sa.select(_table).where(
+            _table.c.instance == address.instance,
+            _table.c.table_name == address.table,
+            _table.c.sys_id == record["sys_id"],
+        )
+    ).one()
+    return _ticket(found)
+
+
+def change(connection: Connection, ticket: Ticket, **facts: Any) -> None:
+    """Write new facts about a ticket; a ``record`` brings its number and state along."""
+    if "record" in facts:
+        facts |= _shown({**ticket.record, **facts["record"]})
+    connection.execute(_table.update().where(_table.c.id == ticket.id).values(**facts))
+
+
+def at(connection: Connection, addresses: Iterable[Address]) -> dict[Address, list[Ticket]]:
+    """Return the tickets at addresses of one instance and table: an open one first, then the newest."""
+    found: dict[Address, list[Ticket]] = {}
+    for batch in batches(addresses):
+        rows = connection.execute(
+            sa.select(_table).where(
+                _table.c.instance == batch[0].instance,
+                _table.c.table_name == batch[0].table,
+                _table.c.correlation_id.in_([address.correlation_id for address in batch]),
+            )
+        )
+        for ticket in map(_ticket, rows):
+            found.setdefault(ticket.address, []).append(ticket)
+    for tickets in found.values():
+        tickets.sort(key=_age, reverse=True)
+    return found
+
+
+def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Ticket]:
+    """Return tickets by their ids."""
+    return {
+        row.id: _ticket(row)
+        for batch in batches(ids)
+        for row in connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
+    }
+
+
+def of_keys(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> dict[str, Ticket]:
+    """Return the newest ticket that each anomaly is linked to."""
+    newest: dict[str, Ticket] = {}
+    for batch in batches(keys):
+        rows = connection.execute(
+            sa.select(schema.link.c.key, _table)
+            .join(_table, _table.c.id == schema.link.c.ticket_id)
+            .where(schema.link.c.key.in_(batch), _table.c.instance == instance, _table.c.table_name == table)
+        )
+        for row in rows:
+            ticket = _ticket(row)
+            if row.key not in newest or _age(newest[row.key]) < _age(ticket):
+                newest[row.key] = ticket
+    return newest
+
+
+def opened_in(connection: Connection, run: str, *, instance: str, besides: str) -> int:
+    """Return how many tickets a DAG run has opened on an instance.
+
+    :param besides: Start of the correlation ids of tickets that do not count.
+    """
+    return connection.execute(
+        sa.select(sa.func.count())
+        .select_from(_table)
+        .where(
+            _table.c.opened_in == run,
+            _table.c.instance == instance,
+            _table.c.correlation_id.not_like(f"{besides}%"),
+        )
+    ).scalar_one()
+
+
+def is_open(ticket: Ticket) -> bool:
+    """Whether somebody still has to work on it."""
+    return ticket.state not in _NOT_OPEN
+
+
+def link(connection: Connection, ticket_id: int, keys: Iterable[str], *, now: datetime) -> None:
+    """Link anomalies to a ticket; a link that exists stays."""
+    rows = [{"ticket_id": ticket_id, "key": key, "linked_at": now} for key in dict.fromkeys(keys)]
+    upsert(connection, schema.link, rows, keys=("ticket_id", "key"))
+
+
+def members(connection: Connection, ticket_id: int) -> set[str]:
+    """Return the keys of the anomalies that a ticket is linked to."""
+    return set(
+        connection.execute(sa.select(schema.link.c.key).where(schema.link.c.ticket_id == ticket_id)).scalars()
+    )
+
+
+def know_notes(connection: Connection, ticket_id: int, times: Mapping[str, int]) -> None:
+    """Write down how often texts are known to be on a ticket, by their hashes."""
+    rows = [{"ticket_id": ticket_id, "text_hash": text, "times": count} for text, count in times.items()]
+    upsert(connection, schema.known_note, rows, keys=("ticket_id", "text_hash"), update=("times",))
+
+
+def known_notes(connection: Connection, ticket_id: int) -> dict[str, int]:
+    """Return how often texts are known to be on a ticket, by their hashes."""
+    rows = connection.execute(sa.select(schema.known_note).where(schema.known_note.c.ticket_id == ticket_id))
+    return {row.text_hash: row.times for row in rows}
+
+
+def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"number": record.get("number") or "", "state": record.get("state") or "", "record": dict(record)}
+
+
+def _age(ticket: Ticket) -> tuple[bool, str, int]:
+    # The twin of an open ticket may be canceled and younger.
+    return is_open(ticket), ticket.record.get("sys_created_on") or "", ticket.id
+
+
+def _ticket(row: Row[Any]) -> Ticket:
+    return Ticket(
+        id=row.id,
+        address=Address(row.instance, row.table_name, row.correlation_id),
+        sys_id=row.sys_id,
+        number=row.number,
+        state=row.state,
+        record=row.record,
+        created_by_us=row.created_by_us,
+        opened_in=row.opened_in,
+        adopted_in=row.adopted_in,
+        seen=row.seen,
+        seen_at_note=row.seen_at_note,
+        noted_at=row.noted_at,
+        severity=row.severity,
+        changed_at=row.changed_at,
+    )
