@@ -1,0 +1,258 @@
+"""Outbox to ServiceNow: one ticket at a time, in order, each write at most once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.desk import doubt, lookup, send, settle, steps, twins
+from airflow_provider_servicenow_dq.desk.claimed import Lease, claimed
+from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
+from airflow_provider_servicenow_dq.desk.doubt import Journal
+from airflow_provider_servicenow_dq.exceptions import (
+    AmbiguousNameError,
+    AuthenticationError,
+    DeliveryPendingError,
+    ForbiddenError,
+    MayHaveHappenedError,
+    NothingHappenedError,
+    NotServiceNowError,
+    RefusedError,
+    ServiceNowError,
+)
+from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+
+#: After so many attempts that may have happened and were not found, an entry is dead.
+MOST_ATTEMPTS: Final = 20
+#: How many of them one delivery makes before it leaves the rest to a later one.
+_ATTEMPTS_AT_ONCE: Final = 3
+
+#: This 403 comes and goes when an instance moves a session between nodes (KB2466644).
+_PASSING_REFUSAL: Final = "Failed API level ACL Validation"
+#: The instance's primary key refused the record (facts of the Table API, duplicate unique key on insert).
+_KEY_TAKEN: Final = "Error during insert"
+
+_IN_DOUBT: Final = (MayHaveHappenedError, ForbiddenError, NotServiceNowError)
+
+
+def deliver(desk: Desk, address: Address, *, run: str) -> None:
+    """Deliver what waits at an address, in order; what is refused is dead when this returns.
+
+    The instance must have been looked at just before (:mod:`~airflow_provider_servicenow_dq.desk.lookup`).
+
+    :param run: The DAG run that delivers.
+    :raises DeliveryPendingError: If something could not be delivered now; it stays in the outbox.
+    :raises AuthenticationError: If the instance does not know us.
+    """
+    with claimed(desk, address) as lease:
+        if lease.waited:
+            lookup.look(desk, [address], run=run)
+        delivery = _Delivery(desk, lease, address, run)
+        while sending := delivery.next():
+            delivery.handle(sending)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A write that is under way, and the entries that it is for.
+
+    :param attempt: How often it was tried, this time included.
+    :param left_behind: It was found in this state: somebody else sent it, or an earlier try of ours.
+    """
+
+    entries: Sequence[Entry]
+    write: Mapping[str, Any]
+    tried_at: datetime
+    attempt: int
+    left_behind: bool
+
+    @property
+    def creates(self) -> bool:
+        return bool(self.write["op"] == "create")
+
+
+@dataclass(slots=True)
+class _Delivery:
+    desk: Desk
+    lease: Lease
+    address: Address
+    run: str
+    repeats: int = 0
+
+    def next(self) -> _Sending | None:
+        """Settle what needs no request; return the next write, written down as being sent."""
+        with self.lease.transaction() as connection:
+            waiting = outbox.waiting(connection, self.address)
+            ticket = next(iter(tickets.at(connection, [self.address]).get(self.address, [])), None)
+        if not waiting:
+            return None
+        if under_way := _under_way(waiting):
+            return under_way
+        names = self._resolve_names(steps.needing_names(waiting, ticket))
+        self.lease.make_time()
+        with self.lease.transaction() as connection:
+            step = steps.plan(connection, self.desk, self.address, names=names, run=self.run)
+            if step is None:
+                return None
+            now = self.desk.now()
+            outbox.start(connection, [entry.id for entry in step.entries], write=step.write, now=now)
+        attempt = max(entry.attempts for entry in step.entries) + 1
+        return _Sending(step.entries, step.write, now, attempt, left_behind=False)
+
+    def handle(self, sending: _Sending) -> None:
+        """Send a write and write down what came of it; if it was sent before, find out what came of it."""
+        if sending.left_behind:
+            self._resolve_doubt(sending, None)
+            return
+        try:
+            write = send.create if sending.creates else send.update
+            record = write(self.desk, self.address, sending.write)
+        except (NothingHappenedError, AuthenticationError) as error:
+            with self.lease.transaction() as connection:
+                settle.waits(connection, sending.entries, str(error), uncount=True)
+            if isinstance(error, AuthenticationError):
+                raise
+            raise DeliveryPendingError(str(error), error.retry_after) from error
+        except _IN_DOUBT as error:
+            self._resolve_doubt(sending, error)
+        except RefusedError as error:
+            self._refuse(sending, str(error))
+        else:
+            self._done(sending, record)
+
+    def _resolve_names(self, entries: Sequence[Entry]) -> dict[int, tuple[dict[str, str], list[str]]]:
+        resolved = {}
+        for entry in entries:
+            try:
+                resolved[entry.id] = send.resolve_names(self.desk.names, entry.payload["fields"])
+            except AmbiguousNameError as error:
+                with self.lease.transaction() as connection:
+                    settle.refused(connection, [entry], str(error), now=self.desk.now())
+        return resolved
+
+    def _resolve_doubt(self, sending: _Sending, error: ServiceNowError | None) -> None:
+        """Look whether the write happened; if not, let it be decided anew once it surely never will."""
+        while True:
+            self.lease.make_time()
+            seen, record = self._look_for(sending, error)
+            if seen is Journal.THERE:
+                if record is not None and sending.attempt == 1 and _key_was_taken(error):
+                    self._adopt(sending, record)
+                else:
+                    self._done(sending, record)
+                return
+            if seen is Journal.UNREADABLE:
+                self._refuse(sending, "unknown: whether the note arrived cannot be read (no rights on "
+                             "sys_journal_field), so it is not sent again")  # fmt: skip
+                return
+            if isinstance(error, ForbiddenError):
+                self._accept_refusal(sending, error)
+                return
+            if sending.attempt >= MOST_ATTEMPTS:
+                self._refuse(sending, f"given up after {sending.attempt} attempts: {error}")
+                return
+            if not self._wait_until_surely_lost(sending, error):
+                break
+        self._repeat(sending, error)
+
+    def _look_for(
+        self, sending: _Sending, error: ServiceNowError | None
+    ) -> tuple[Journal, dict[str, Any] | None]:
+        try:
+            if sending.creates:
+                record = doubt.find_created(self.desk, self.address, sending.write)
+                return (Journal.THERE if record else Journal.MISSING), record
+            ticket_id = sending.write["ticket_id"]
+            with self.desk.store.begin() as connection:
+                ticket = tickets.by_ids(connection, [ticket_id])[ticket_id]
+            return doubt.find_note(
+                self.desk, self.address, ticket, sending.write["values"]["work_notes"]
+            ), None
+        except ServiceNowError as failed:
+            # The write stays marked as being sent, so that whoever comes next looks first.
+            raise DeliveryPendingError(
+                f"{_cause(error)}; whether it happened could not be looked up: {failed}",
+                getattr(failed, "retry_after", None),
+            ) from failed
+
+    def _wait_until_surely_lost(self, sending: _Sending, error: ServiceNowError | None) -> bool:
+        """Wait if the attempt may still be running on the instance; say whether to look again.
+
+        :raises DeliveryPendingError: If that is too long for a worker to wait.
+        """
+        with self.desk.store.begin() as connection:
+            honours = instances.get(connection, self.desk.host).honours_sys_id
+        if sending.creates and honours:
+            return False  # the primary key refuses a twin, so it may be repeated at once
+        left = (sending.tried_at + self.desk.doubt_wait - self.desk.now()).total_seconds()
+        if left <= 0:
+            return False
+        if left > LONGEST_SLEEP_S or (sending.creates and honours is None):
+            raise DeliveryPendingError(
+                f"{_cause(error)}; it may still be running, so it is repeated only later", left
+            )
+        self.lease.sleep(left)
+        return True
+
+    def _repeat(self, sending: _Sending, error: ServiceNowError | None) -> None:
+        with self.lease.transaction() as connection:
+            settle.waits(connection, sending.entries, str(error) if error else None)
+        self.repeats += 1
+        if self.repeats >= _ATTEMPTS_AT_ONCE:
+            raise DeliveryPendingError(
+                f"{_cause(error)}, {self.repeats} times", getattr(error, "retry_after", None)
+            )
+
+    def _accept_refusal(self, sending: _Sending, error: ForbiddenError) -> None:
+        if error.detail != _PASSING_REFUSAL:
+            self._refuse(sending, str(error))
+            return
+        with self.lease.transaction() as connection:
+            settle.waits(connection, sending.entries, str(error))
+        raise DeliveryPendingError(f"{error} (this one often passes by itself)")
+
+    def _refuse(self, sending: _Sending, words: str) -> None:
+        with self.lease.transaction() as connection:
+            settle.refused(connection, sending.entries, words, now=self.desk.now())
+
+    def _adopt(self, sending: _Sending, record: dict[str, Any]) -> None:
+        """Take over what somebody else opened for the same problem at the same moment, and decide again."""
+        with self.lease.transaction() as connection:
+            lookup.adopt_found(connection, self.desk, self.address, record, run=self.run)
+            settle.waits(connection, sending.entries, None)
+
+    def _done(self, sending: _Sending, record: dict[str, Any] | None) -> None:
+        now = self.desk.now()
+        if record is None or not sending.creates:
+            with self.lease.transaction() as connection:
+                settle.noted(connection, sending.entries, sending.write, record, now=now)
+            return
+        with self.lease.transaction() as connection:
+            settle.created(connection, self.address, sending.entries, sending.write, record, now=now)
+        if record["sys_id"] != sending.write["sys_id"]:
+            twins.cancel_all_but_first(self.desk, self.lease, self.address, record["sys_id"])
+
+
+def _under_way(waiting: Sequence[Entry]) -> _Sending | None:
+    sent = [entry for entry in waiting if entry.state == outbox.SENDING]
+    for entry in sent:
+        if entry.write is not None and entry.write["op"] != "with" and entry.tried_at is not None:
+            together = [
+                other for other in sent if other is entry or (other.write or {}).get("entry") == entry.id
+            ]
+            return _Sending(together, entry.write, entry.tried_at, entry.attempts, left_behind=True)
+    return None
+
+
+def _key_was_taken(error: ServiceNowError | None) -> bool:
+    return isinstance(error, ForbiddenError) and _KEY_TAKEN in error.detail
+
+
+def _cause(error: ServiceNowError | None) -> str:
+    return str(error) if error else "An earlier attempt was cut off"

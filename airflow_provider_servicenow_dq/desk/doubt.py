@@ -1,0 +1,77 @@
+"""Whether a write whose answer was lost has happened all the same."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_servicenow_dq.client.journal import read_journal, read_journal_display
+from airflow_provider_servicenow_dq.desk import lookup
+from airflow_provider_servicenow_dq.exceptions import RecordNotFoundError
+from airflow_provider_servicenow_dq.store import tickets
+from airflow_provider_servicenow_dq.tickets.text import one_line, text_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.store.outbox import Address
+
+Record = dict[str, Any]
+
+
+class Journal(Enum):
+    """What a ticket's journal says about a note."""
+
+    THERE = "there"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+
+
+def find_created(desk: Desk, address: Address, write: Mapping[str, Any]) -> Record | None:
+    """Return the record that a create made, or None if it is not there.
+
+    A record of the same correlation id that is newer than the predecessor counts: on an instance that
+    ignores our sys_id it is the only trace.
+    """
+    before = set(write["existing"])
+    for row in reversed(lookup.find_rows(desk, address)):
+        if row["sys_id"] == write["sys_id"] or row["sys_id"] not in before:
+            return row
+    return None
+
+
+def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, text: str) -> Journal:
+    """Return whether a note is on its ticket.
+
+    It is when the journal holds more rows of that text by our user than the deliveries that we know of.
+    """
+    with desk.store.begin() as connection:
+        known = tickets.known_notes(connection, ticket.id)
+    wanted = text_hash(text)
+    entries = [
+        entry for entry in read_journal(desk.table_api, ticket.sys_id) if entry.element == "work_notes"
+    ]
+    if not entries:
+        return _in_display_value(desk, address, ticket, text, known)
+    ours = lookup.user_name(desk)
+    times = sum(entry.created_by == ours and text_hash(entry.text) == wanted for entry in entries)
+    return Journal.THERE if times > known.get(wanted, 0) else Journal.MISSING
+
+
+def _in_display_value(
+    desk: Desk, address: Address, ticket: tickets.Ticket, text: str, known: Mapping[str, int]
+) -> Journal:
+    """Look into the journal as a form shows it.
+
+    An account without rights on ``sys_journal_field`` gets an empty list, not an error, so emptiness proves
+    nothing.
+    """
+    try:
+        shown = read_journal_display(desk.table_api, address.table, ticket.sys_id)
+    except RecordNotFoundError:
+        return Journal.UNREADABLE
+    if shown is None or (not shown.strip() and known):
+        return Journal.UNREADABLE
+    times = one_line(shown).count(one_line(text))
+    return Journal.THERE if times > known.get(text_hash(text), 0) else Journal.MISSING

@@ -1,0 +1,88 @@
+"""Tickets that hold many anomalies: of a dataset, of a DAG run, or beyond a run's share of new tickets."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS
+from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_servicenow_dq.desk.desk import Run
+    from airflow_provider_servicenow_dq.store.outbox import Address
+
+#: How correlation ids of tickets that hold many anomalies begin.
+_GROUP: Final = "dq:group:"
+ROLLUP: Final = "dq:rollup:"
+
+
+def group_correlation(group_by: str, anomaly: Anomaly, run: Run, *, namespace: str) -> str:
+    """Return the correlation id of the ticket that an anomaly shares with its dataset or its DAG run."""
+    what = anomaly.dataset if group_by == "dataset" else run.dag_run
+    return _GROUP + _hash(namespace, group_by, what)
+
+
+def rollup_correlation(run: Run, *, namespace: str, instead: str) -> str:
+    """Return the correlation id of a DAG run's roll-up ticket, the same for every try of it.
+
+    :param instead: What names the work where there is no DAG run.
+    """
+    return ROLLUP + _hash(namespace, run.dag_id, run.run_id or instead)
+
+
+def holds_many(address: Address) -> bool:
+    """Whether the ticket holds many anomalies."""
+    return address.correlation_id.startswith((_GROUP, ROLLUP))
+
+
+def is_rollup(address: Address) -> bool:
+    """Whether the ticket takes what exceeds a run's share of new ones."""
+    return address.correlation_id.startswith(ROLLUP)
+
+
+def heading(payload: dict[str, Any], address: Address, count: int) -> str:
+    """Return what a ticket's list of anomalies is called."""
+    number = f"{count} anomalies" if count != 1 else "1 anomaly"
+    if is_rollup(address):
+        return f"{number} beyond the limit of new tickets in {payload['run']}"
+    dataset = payload["anomaly"]["dataset"]
+    return (
+        f"{number} on {dataset}" if payload.get("group_by") == "dataset" else f"{number} in {payload['run']}"
+    )
+
+
+def new_fields(payloads: Sequence[dict[str, Any]], address: Address, description: str) -> dict[str, str]:
+    """Return the columns of a new ticket for several anomalies; the severest one's, where they differ."""
+    severest = max(payloads, key=lambda payload: Anomaly.model_validate(payload["anomaly"]).severity.rank)
+    keys = {payload["key"] for payload in payloads}
+    fields = {**severest["fields"], "correlation_id": address.correlation_id, "description": description}
+    if not severest.get("titled") or is_rollup(address):
+        title = f"Data quality: {heading(severest, address, len(keys))}"
+        fields["short_description"] = cut(harmless(one_line(title)), COLUMN_LENGTHS["short_description"])
+    return fields
+
+
+def pages(
+    payloads: Sequence[dict[str, Any]], address: Address, *, namespace: str, first: bool, suffix: str = ""
+) -> list[str]:
+    """Return the list of anomalies, each once: description and work notes, or (not ``first``) notes only."""
+    unique = {payload["key"]: payload for payload in payloads}
+    head = heading(payloads[0], address, len(unique)) + suffix
+    anomalies = [Anomaly.model_validate(payload["anomaly"]) for payload in unique.values()]
+    recorded_at = datetime.fromisoformat(payloads[0]["recorded_at"])
+    return notes.member_pages(anomalies, namespace=namespace, heading=head, now=recorded_at, first=first)
+
+
+def listed(mark: str, texts: Sequence[str]) -> bool:
+    """Whether an anomaly's mark stands in any of the texts of a ticket."""
+    return any(mark in text for text in texts)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]

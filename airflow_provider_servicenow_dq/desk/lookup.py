@@ -1,0 +1,196 @@
+"""Looking at the instance before anything is decided, for many tickets in few requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.client.journal import current_user
+from airflow_provider_servicenow_dq.client.query import Query
+from airflow_provider_servicenow_dq.desk.group import holds_many
+from airflow_provider_servicenow_dq.store import instances, tickets
+from airflow_provider_servicenow_dq.store.bulk import batches
+from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
+from airflow_provider_servicenow_dq.tickets.incident import ENDED, RESOLVED
+from airflow_provider_servicenow_dq.tickets.text import text_hash
+from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS, sys_id_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.store.outbox import Address
+
+#: Ids in one query: a hundred of them keep the URL below 8 KB, where servers begin to refuse it.
+_CHUNK: Final = 100
+
+Record = dict[str, Any]
+
+
+def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
+    """Bring what the store knows of the newest tickets at these addresses up to date.
+
+    Looks by sys_id first (the instance indexes it), then by correlation id. Only rows whose correlation id
+    is exactly ours are ours. A ticket that we knew and that the instance does not show any more becomes
+    ``unknown``.
+
+    :param run: The DAG run that looks; tickets it finds for the first time are *adopted* in it.
+    """
+    asked = list(dict.fromkeys(addresses))
+    for chunk in batches(asked, _CHUNK):
+        with desk.store.begin() as connection:
+            known = tickets.at(connection, chunk)
+        rows = _find(desk, chunk, known)
+        texts = _journals(desk, rows, known)
+        with desk.store.begin() as connection:
+            _learn(connection, desk, rows)
+            for address in chunk:
+                _keep(connection, desk, address, rows.get(address, []), known.get(address, []), texts, run)
+
+
+def find_rows(desk: Desk, address: Address) -> list[Record]:
+    """Return the records of one address as they are on the instance now, oldest first."""
+    return _find(desk, [address], {}).get(address, [])
+
+
+def user_name(desk: Desk) -> str:
+    """Return who we are on the instance; asked of it once."""
+    with desk.store.begin() as connection:
+        known = instances.get(connection, desk.host).user_name
+    if known:
+        return known
+    name = current_user(desk.table_api)
+    with desk.store.begin() as connection:
+        instances.learn(connection, desk.host, user_name=name)
+    return name
+
+
+def _find(
+    desk: Desk, addresses: Sequence[Address], known: dict[Address, list[Ticket]]
+) -> dict[Address, list[Record]]:
+    table = addresses[0].table
+    by_correlation = {address.correlation_id: address for address in addresses}
+    ids = {sys_id_for(table, address.correlation_id) for address in addresses}
+    ids |= {ticket.sys_id for found in known.values() for ticket in found[:1]}
+    rows: dict[str, Record] = {}
+    for chunk in batches(sorted(ids), _CHUNK):
+        for row in desk.table_api.first_page(
+            table, Query.any_of("sys_id", chunk), fields=COLUMNS, limit=_CHUNK
+        ):
+            rows[row["sys_id"]] = row
+    settled = {row.get("correlation_id") for row in rows.values() if not _has_ended(row)}
+    rest = [correlation for correlation in by_correlation if correlation not in settled]
+    if rest:
+        query = Query.any_of("correlation_id", rest)
+        rows |= {row["sys_id"]: row for row in desk.table_api.find(table, query, fields=COLUMNS)}
+    found: dict[Address, list[Record]] = {}
+    for row in sorted(rows.values(), key=lambda row: (row.get("sys_created_on") or "", row["sys_id"])):
+        address = by_correlation.get(row.get("correlation_id") or "")
+        if address is not None:
+            found.setdefault(address, []).append(row)
+    return found
+
+
+def _has_ended(row: Record) -> bool:
+    return row.get("state") in ENDED or row.get("state") == RESOLVED
+
+
+def _learn(connection: Connection, desk: Desk, rows: dict[Address, list[Record]]) -> None:
+    honoured = any(
+        row["sys_id"] == sys_id_for(address.table, address.correlation_id)
+        for address, found in rows.items()
+        for row in found
+    )
+    if honoured:
+        instances.learn(connection, desk.host, honours_sys_id=True)
+
+
+def _keep(
+    connection: Connection,
+    desk: Desk,
+    address: Address,
+    rows: list[Record],
+    known: list[Ticket],
+    texts: dict[str, Counter[str]],
+    run: str,
+) -> None:
+    now = desk.now()
+    remembered = {ticket.sys_id: ticket for ticket in known}
+    for row in rows:
+        ticket = remembered.get(row["sys_id"])
+        if ticket is None:
+            adopt(connection, address, row, run=run, now=now, known_texts=texts.get(row["sys_id"], Counter()))
+        elif (ticket.record.get("sys_updated_on") or "") <= (row.get("sys_updated_on") or ""):
+            # A look that took long must not overwrite what was written meanwhile.
+            tickets.change(connection, ticket, record=row, changed_at=now)
+    if known and known[0].sys_id not in {row["sys_id"] for row in rows}:
+        tickets.change(connection, known[0], state=UNKNOWN, changed_at=now)
+
+
+def adopt(
+    connection: Connection,
+    address: Address,
+    row: Record,
+    *,
+    run: str,
+    now: datetime,
+    known_texts: Counter[str],
+) -> Ticket:
+    """Remember a ticket of ours that this store did not know; what its journal holds counts as delivered."""
+    ticket = tickets.add(
+        connection,
+        address,
+        row,
+        created_by_us=True,
+        opened_in=None,
+        adopted_in=run,
+        seen=0,
+        seen_at_note=0,
+        noted_at=now,
+        severity="info",
+        changed_at=now,
+    )
+    if known_texts:
+        tickets.know_notes(connection, ticket.id, known_texts)
+    return ticket
+
+
+def adopt_found(connection: Connection, desk: Desk, address: Address, row: Record, *, run: str) -> Ticket:
+    """Take over a ticket that somebody else has just opened for the same problem."""
+    return adopt(connection, address, row, run=run, now=desk.now(), known_texts=Counter())
+
+
+def _journals(
+    desk: Desk, rows: dict[Address, list[Record]], known: dict[Address, list[Ticket]]
+) -> dict[str, Counter[str]]:
+    """Count the texts of our own notes on tickets that the store does not know yet."""
+    remembered = {ticket.sys_id for found in known.values() for ticket in found}
+    fresh = [row["sys_id"] for found in rows.values() for row in found if row["sys_id"] not in remembered]
+    counted: dict[str, Counter[str]] = {}
+    for chunk in batches(fresh, _CHUNK):
+        query = Query.any_of("element_id", chunk).also(Query.equals({"element": "work_notes"}))
+        for entry in desk.table_api.find(
+            "sys_journal_field", query, fields=("element_id", "value", "sys_created_by")
+        ):
+            if entry.get("sys_created_by") == user_name(desk):
+                counted.setdefault(entry["element_id"], Counter())[text_hash(entry.get("value") or "")] += 1
+    return counted
+
+
+def read_list(desk: Desk, ticket: Ticket) -> list[str]:
+    """Return the texts of a ticket that holds many anomalies: its description and its work notes."""
+    if not holds_many(ticket.address):
+        return []
+    query = Query.equals({"element_id": ticket.sys_id, "element": "work_notes"})
+    entries = desk.table_api.find("sys_journal_field", query, fields=("value",))
+    return [ticket.record.get("description") or "", *(entry.get("value") or "" for entry in entries)]
+
+
+def is_visible(desk: Desk, table: str, sys_id: str) -> bool:
+    """Whether our account can find a record."""
+    return bool(
+        desk.table_api.first_page(table, Query.equals({"sys_id": sys_id}), fields=("sys_id",), limit=1)
+    )

@@ -1,0 +1,259 @@
+"""Opening tickets: record everything, look once for all, deliver in parallel, say what became of each."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.anomalies.model import (
+    Anomaly,
+    Severity,
+    anomaly_key,
+    correlation_id,
+    occurrence_id,
+)
+from airflow_provider_servicenow_dq.desk import group, result, rollup
+from airflow_provider_servicenow_dq.desk.deliver import deliver
+from airflow_provider_servicenow_dq.desk.lookup import look
+from airflow_provider_servicenow_dq.desk.order import Order, payload
+from airflow_provider_servicenow_dq.exceptions import (
+    AuthenticationError,
+    NothingHappenedError,
+    ServiceNowError,
+    StoreError,
+)
+from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
+from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+from airflow_provider_servicenow_dq.store.anomalies import Sighting
+from airflow_provider_servicenow_dq.store.bulk import batches
+from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk, Run
+    from airflow_provider_servicenow_dq.desk.result import Result
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY: Final = 100
+
+
+@dataclass
+class Opening:
+    """What came of it.
+
+    :param results: One per anomaly, in the order of the anomalies.
+    :param failures: Why something was not delivered, in words, each cause once.
+    :param pending: Errors after which a later try can succeed; empty when all that failed was definitely
+        refused.
+    """
+
+    results: list[Result]
+    failures: list[str] = field(default_factory=list)
+    pending: list[ServiceNowError] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    anomaly: Anomaly
+    sighting: Sighting
+    own_address: Address
+    entry: Entry | None
+    was_done: bool = False
+
+
+def open_tickets(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run: Run) -> Opening:
+    """Make sure that every anomaly has its ticket, exactly once.
+
+    Running it again with the same anomalies changes nothing on the instance.
+
+    :param anomalies: In any number; the same problem may be among them several times.
+    :param order: What is wanted of new tickets.
+    :param run: Who reports.
+    """
+    items = _record(desk, anomalies, order, run)
+    failed = _deliver_all(desk, items, order, run)
+    return _opening(desk, items, failed)
+
+
+def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) -> list[_Item]:
+    """Write every intent down, in parts of bounded size."""
+    items: list[_Item] = []
+    seen: set[str] = set()
+    for batch in batches(anomalies):
+        prepared = [_prepared(desk, anomaly, order, run) for anomaly in batch]
+        wanted = [item for item in prepared if order.wants(item.anomaly)]
+        now = desk.now()
+        with desk.store.begin() as connection:
+            anomaly_store.remember(connection, [item.sighting for item in prepared], now=now)
+            homes = _homes(connection, desk, wanted, order)
+            drafts = {
+                _intent(item): Draft(
+                    homes[item.sighting.key],
+                    _intent(item),
+                    outbox.REPORT,
+                    _payload(item, homes[item.sighting.key], order, run, now),
+                    key=item.sighting.key,
+                )
+                for item in wanted
+            }
+            recorded = outbox.record(connection, list(drafts.values()), recorded_by=run.task, now=now)
+        entries = dict(zip(drafts, recorded, strict=True))
+        for item in prepared:
+            entry = entries.get(_intent(item)) if order.wants(item.anomaly) else None
+            intent = _intent(item)
+            done = intent in seen or (
+                entry is not None and entry.state == outbox.DONE and entry.recorded_by != run.task
+            )
+            seen.add(intent)
+            items.append(_Item(item.anomaly, item.sighting, item.own_address, entry, was_done=done))
+    return items
+
+
+def _prepared(desk: Desk, anomaly: Anomaly, order: Order, run: Run) -> _Item:
+    key = anomaly_key(anomaly, desk.namespace)
+    occurrence = occurrence_id(
+        anomaly,
+        dag_id=run.dag_id or None,
+        run_id=run.run_id or None,
+        task_id=run.task_id or None,
+        map_index=run.map_index,
+    )
+    project = order.project
+    if project.group_by:
+        correlation = group.group_correlation(project.group_by, anomaly, run, namespace=desk.namespace)
+    else:
+        correlation = correlation_id(anomaly.source, key)
+    address = Address(desk.host, project.table, correlation)
+    return _Item(anomaly, Sighting(key, occurrence, anomaly), address, None)
+
+
+def _intent(item: _Item) -> str:
+    return f"report|{item.sighting.key}|{item.sighting.occurrence}"
+
+
+def _payload(item: _Item, home: Address, order: Order, run: Run, now: Any) -> dict[str, Any]:
+    made = payload(order, item.anomaly, correlation_id=home.correlation_id, now=now, run=run.dag_run)
+    titled = "short_description" in {**order.project.fields, **order.columns}
+    return {**made, "group_by": order.project.group_by, "titled": titled}
+
+
+def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) -> dict[str, Address]:
+    """Return where each anomaly's ticket is: its own, or the open roll-up ticket that it has joined."""
+    linked = tickets.of_keys(
+        connection, {item.sighting.key for item in items}, instance=desk.host, table=order.project.table
+    )
+    homes = {}
+    for item in items:
+        key = item.sighting.key
+        joined = linked.get(key)
+        elsewhere = joined is not None and group.is_rollup(joined.address) and tickets.is_open(joined)
+        homes[key] = joined.address if joined is not None and elsewhere else item.own_address
+    return homes
+
+
+def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> list[ServiceNowError]:
+    """Deliver what waits for these items; return what stopped it, if anything did."""
+    waiting = [item.entry for item in items if item.entry is not None and item.entry.state != outbox.DONE]
+    if not waiting:
+        return []
+    addresses = _by_severity(waiting)
+    try:
+        look(desk, addresses, run=run.dag_run)
+        first, addresses = rollup.limit(desk, waiting, addresses, order=order, run=run)
+    except StoreError:
+        raise
+    except ServiceNowError as error:
+        return [error]
+    crew = _Crew(desk, run.dag_run)
+    alone = [*first, *_until_known(desk, addresses)]
+    for address in alone:
+        crew.deliver(address)
+    rest = [address for address in addresses if address not in set(alone)]
+    with ThreadPoolExecutor(max_workers=desk.config.max_concurrency) as pool:
+        for number, _ in enumerate(pool.map(crew.deliver, rest), start=1):
+            if number % _PROGRESS_EVERY == 0:
+                log.info("Delivered to %s of %s tickets", number, len(rest))
+    return crew.failed
+
+
+@dataclass(slots=True)
+class _Crew:
+    """Delivers to one ticket after the other, from several threads, until there is no point in going on."""
+
+    desk: Desk
+    run: str
+    failed: list[ServiceNowError] = field(default_factory=list)
+    stop: Event = field(default_factory=Event)
+
+    def deliver(self, address: Address) -> None:
+        if self.stop.is_set():
+            return
+        try:
+            deliver(self.desk, address, run=self.run)
+        except StoreError:
+            self.stop.set()
+            raise
+        except ServiceNowError as error:
+            self.failed.append(error)
+            if isinstance(error, AuthenticationError) or isinstance(error.__cause__, NothingHappenedError):
+                self.stop.set()  # the next ones would fare no better
+
+
+def _until_known(desk: Desk, addresses: Sequence[Address]) -> list[Address]:
+    """Return the ticket that goes alone, while it is not known whether the instance keeps our sys_id.
+
+    What it does with that one decides how the others are protected against twins.
+    """
+    with desk.store.begin() as connection:
+        honours = instances.get(connection, desk.host).honours_sys_id
+    return [] if honours else list(addresses[:1])
+
+
+def _by_severity(entries: Sequence[Entry]) -> list[Address]:
+    """Return the addresses of entries, the severest first."""
+    worst: dict[Address, int] = {}
+    for entry in entries:
+        rank = Severity(entry.payload["anomaly"]["severity"]).rank
+        worst[entry.address] = max(rank, worst.get(entry.address, rank))
+    return sorted(worst, key=lambda address: -worst[address])
+
+
+def _opening(desk: Desk, items: Sequence[_Item], failed: Sequence[ServiceNowError]) -> Opening:
+    with desk.store.begin() as connection:
+        entries = outbox.by_ids(connection, {item.entry.id for item in items if item.entry is not None})
+        linked = tickets.by_ids(
+            connection, {entry.ticket_id for entry in entries.values() if entry.ticket_id}
+        )
+    opening = Opening([_result(desk, item, entries, linked) for item in items], pending=list(failed))
+    opening.failures = list(dict.fromkeys(_failures(items, entries, failed)))
+    return opening
+
+
+def _result(
+    desk: Desk, item: _Item, entries: Mapping[int, Entry], linked: Mapping[int, tickets.Ticket]
+) -> Result:
+    if item.entry is None:
+        return result.suppressed(
+            desk, item.anomaly, f"severity {item.anomaly.severity} is below the project's floor"
+        )
+    entry = entries[item.entry.id]
+    ticket = linked.get(entry.ticket_id) if entry.ticket_id else None
+    known = "unchanged" if item.was_done and entry.action != "suppressed" else None
+    return result.settled(desk, item.anomaly, entry, ticket, action=known)
+
+
+def _failures(
+    items: Sequence[_Item], entries: Mapping[int, Entry], failed: Sequence[ServiceNowError]
+) -> list[str]:
+    said = [str(error) for error in failed]
+    for item in items:
+        entry = entries[item.entry.id] if item.entry is not None else None
+        if entry is not None and entry.state in {outbox.DEAD, outbox.BLOCKED}:
+            name = f"{item.anomaly.check_name} on {item.anomaly.dataset} (anomaly {item.anomaly.anomaly_id})"
+            said.append(f"{name}, outbox entry {entry.id} is {entry.state}: {entry.message}")
+    return said

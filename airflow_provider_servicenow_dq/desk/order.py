@@ -1,0 +1,134 @@
+"""What somebody wants of new tickets, and the columns that come of it for one anomaly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
+from airflow_provider_servicenow_dq.desk.decide import Policy
+from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
+from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS, parse_priority
+from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Ours to set: identity, and what the instance numbers.
+_OURS: Final = frozenset({"correlation_id", "number"})
+
+_TITLES: Final[Mapping[str, str]] = {
+    "check_error": "Check could not run: {check_name} on {dataset}",
+    "task_failed": "Task failed: {check_name} on {dataset}",
+}
+_TITLE: Final = "{check_name} failed on {dataset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody wants of new tickets.
+
+    :param project: The rules.
+    :param columns: Columns as asked for; ``{dataset}`` and the other anomaly fields are filled per anomaly.
+    :param priority: A wish, ``1``…``5`` or ``P1``…``P5``.
+    """
+
+    project: Project = field(default_factory=Project)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    priority: str | None = None
+
+    def __post_init__(self) -> None:
+        refused = sorted(name for name in self.columns if name.startswith("sys_") or name in _OURS)
+        if refused:
+            raise ServiceNowConfigError(
+                f"{', '.join(refused)} cannot be set: these columns are not yours to write"
+            )
+
+    @property
+    def policy(self) -> Policy:
+        """The rules for a ticket that exists."""
+        return Policy(self.project.on_refire, self.project.reopen_window, self.project.mute_for)
+
+    def wants(self, anomaly: Anomaly) -> bool:
+        """Whether the anomaly is bad enough for a ticket."""
+        return anomaly.severity.rank >= Severity(self.project.min_severity).rank
+
+
+def payload(
+    order: Order, anomaly: Anomaly, *, correlation_id: str, now: datetime, run: str
+) -> dict[str, Any]:
+    """Return everything that delivery needs to open or continue the ticket of one anomaly, as plain JSON.
+
+    :raises ServiceNowConfigError: If a column names a field that anomalies do not have.
+    """
+    values = {**order.project.fields, **order.columns}
+    fields = {name: _filled(name, text, anomaly) for name, text in values.items()}
+    fields.setdefault(
+        "short_description", _filled("short_description", _TITLES.get(anomaly.kind, _TITLE), anomaly)
+    )
+    fields["short_description"] = one_line(fields["short_description"])
+    own_words = fields.get("description", "")
+    detail = notes.details(anomaly, now=now)
+    fields["description"] = f"{own_words}\n\n{detail}" if own_words else detail
+    wish = parse_priority(order.priority) if order.priority else None
+    impact, urgency = (
+        order.project.pair_for_priority(wish) if wish else order.project.pair_for_severity(anomaly.severity)
+    )
+    fields = {"impact": impact, "urgency": urgency, **fields, "correlation_id": correlation_id}
+    fields.setdefault("correlation_display", "Apache Airflow")
+    fitted = {
+        name: cut(harmless(text), COLUMN_LENGTHS.get(name, len(text) + 9)) for name, text in fields.items()
+    }
+    return {
+        "anomaly": anomaly.model_dump(mode="json"),
+        "fields": fitted,
+        "wish": wish if "impact" not in values and "urgency" not in values else None,
+        "warnings": [
+            f"{name} is {len(text)} characters long and was cut to {COLUMN_LENGTHS[name]}"
+            for name, text in fields.items()
+            if len(text) > COLUMN_LENGTHS.get(name, len(text))
+        ],
+        "policy": {
+            "on_refire": order.project.on_refire,
+            "reopen_window_s": order.project.reopen_window.total_seconds(),
+            "mute_for_s": order.project.mute_for.total_seconds(),
+        },
+        "recorded_at": now.isoformat(),
+        "run": run,
+    }
+
+
+def policy_of(entry_payload: Mapping[str, Any]) -> Policy:
+    """Return the policy that a payload was recorded with."""
+    recorded = entry_payload["policy"]
+    return Policy(
+        recorded["on_refire"],
+        timedelta(seconds=recorded["reopen_window_s"]),
+        timedelta(seconds=recorded["mute_for_s"]),
+    )
+
+
+def _filled(column: str, text: str, anomaly: Anomaly) -> str:
+    try:
+        return text.format_map(_anomaly_fields(anomaly))
+    except KeyError as error:
+        known = ", ".join(sorted(_anomaly_fields(anomaly)))
+        raise ServiceNowConfigError(
+            f"{column}: {error.args[0]!r} is no anomaly field. Known: {known}"
+        ) from None
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
+        raise ServiceNowConfigError(
+            f"{column}: {error}. A brace that is meant as such is written twice"
+        ) from None
+
+
+def _anomaly_fields(anomaly: Anomaly) -> dict[str, str]:
+    values = anomaly.model_dump(mode="json", exclude={"comments", "samples", "external_id_is_int"})
+    values["anomaly_id"] = anomaly.anomaly_id
+    return {
+        name: ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+        for name, value in values.items()
+    }

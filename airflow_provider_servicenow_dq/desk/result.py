@@ -1,0 +1,115 @@
+"""What an opening returns for each anomaly: the seed's *Create Ticket Response*, and how it came about."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.store import outbox
+from airflow_provider_servicenow_dq.tickets.text import cut
+from airflow_provider_servicenow_dq.tickets.ticket import integration_id, ticket_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.store.outbox import Entry
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+#: Version of the shape, in every item, for whoever reads old XComs.
+SCHEMA_VERSION: Final = 1
+
+#: What one result may take in an XCom, in bytes of JSON.
+MOST_BYTES: Final = 1500
+
+_MOST_WARNINGS: Final = 5
+_WARNING_LENGTH: Final = 200
+_SHORT: Final = 120
+
+Result = dict[str, Any]
+
+_WAITING_WORDS: Final = "Ticket of anomaly {anomaly} not delivered: {reason}"
+
+_DONE_WORDS: Final[Mapping[str, str]] = {
+    "created": "Ticket {number} created and linked to anomaly {anomaly}",
+    "reopened": "Ticket {number} reopened for anomaly {anomaly}: {reason}",
+    "noted": "Ticket {number} noted for anomaly {anomaly}: {reason}",
+    "linked": "Anomaly {anomaly} linked to ticket {number}",
+    "unchanged": "Ticket {number} unchanged for anomaly {anomaly}: {reason}",
+    "suppressed": "No ticket for anomaly {anomaly}: {reason}",
+}
+
+
+def suppressed(desk: Desk, anomaly: Anomaly, reason: str) -> Result:
+    """Return the result for an anomaly that gets no ticket."""
+    return _result(desk, anomaly, action="suppressed", reason=reason, delivered=True, ticket=None)
+
+
+def settled(
+    desk: Desk, anomaly: Anomaly, entry: Entry, ticket: Ticket | None, *, action: str | None
+) -> Result:
+    """Return the result for an anomaly whose report is in the outbox, delivered or not.
+
+    :param action: What happened; None to take what the entry says.
+    """
+    delivered = entry.state == outbox.DONE
+    action = (action or entry.action or "unchanged") if delivered else "unchanged"
+    warnings = list(entry.warnings)
+    reason = entry.message or ""
+    if not delivered:
+        warnings = [f"not delivered ({entry.state}): {reason or 'not tried yet'}", *warnings]
+    return _result(
+        desk, anomaly, action=action, reason=reason, delivered=delivered, ticket=ticket, warnings=warnings
+    )
+
+
+def _result(
+    desk: Desk,
+    anomaly: Anomaly,
+    *,
+    action: str,
+    reason: str,
+    delivered: bool,
+    ticket: Ticket | None,
+    warnings: list[str] | None = None,
+) -> Result:
+    shown = None
+    if ticket is not None and action != "suppressed":
+        shown = ticket_view(ticket.record, base_url=desk.config.base_url, table=ticket.address.table)
+    words = _DONE_WORDS[action] if delivered else _WAITING_WORDS
+    number = ticket.number if ticket else ""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ticket": shown,
+        "anomaly_id": anomaly.anomaly_id,
+        "integration_id": integration_id(desk.host),
+        "message": words.format(
+            number=number, anomaly=anomaly.anomaly_id, reason=cut(reason, _WARNING_LENGTH)
+        ),
+        "action": action,
+        "delivered": delivered,
+        "warnings": [cut(warning, _WARNING_LENGTH) for warning in (warnings or [])[:_MOST_WARNINGS]],
+    }
+
+
+def for_xcom(result: Result) -> Result:
+    """Return a result without its ticket's description and small enough for an XCom, with all its keys."""
+    ticket = result["ticket"]
+    if ticket is not None:
+        metadata = {name: cut(text, _SHORT) for name, text in ticket["metadata"].items()}
+        ticket = {**ticket, "description": None, "metadata": metadata}
+    small = {**result, "ticket": ticket}
+    while _size(small) > MOST_BYTES and small["warnings"]:
+        small["warnings"] = small["warnings"][:-1]
+    if _size(small) > MOST_BYTES:
+        small["message"] = cut(small["message"], _SHORT)
+    if _size(small) > MOST_BYTES and ticket is not None:
+        small["ticket"] = {
+            name: cut(v, _SHORT) if isinstance(v, str) and name != "url" else v for name, v in ticket.items()
+        }
+    return small
+
+
+def _size(result: Result) -> int:
+    return len(json.dumps(result).encode())

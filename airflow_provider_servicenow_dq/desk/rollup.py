@@ -1,0 +1,76 @@
+"""The limit of new tickets in one DAG run, and the ticket that takes what is beyond it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.desk import group
+from airflow_provider_servicenow_dq.desk.lookup import look, read_list
+from airflow_provider_servicenow_dq.store import outbox, tickets
+from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+from airflow_provider_servicenow_dq.tickets.notes import member_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk, Run
+    from airflow_provider_servicenow_dq.desk.order import Order
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+log = logging.getLogger(__name__)
+
+
+def limit(
+    desk: Desk, entries: Sequence[Entry], addresses: Sequence[Address], *, order: Order, run: Run
+) -> tuple[list[Address], list[Address]]:
+    """Keep a DAG run to its share of new tickets.
+
+    :param addresses: Where the entries go, the severest first; the severest keep a ticket of their own.
+    :return: What is to be delivered before the rest (the roll-up ticket, if there is one), and the rest.
+    """
+    most = order.project.max_new_tickets
+    with desk.store.begin() as connection:
+        known = tickets.at(connection, addresses)
+        opened = tickets.opened_in(connection, run.dag_run, instance=desk.host, besides=group.ROLLUP)
+    new = [address for address in addresses if address not in known and not group.holds_many(address)]
+    if len(new) + opened <= most:
+        return [], list(addresses)
+    instead = ",".join(sorted(entry.idempotency_key for entry in entries))
+    home = Address(
+        desk.host,
+        order.project.table,
+        group.rollup_correlation(run, namespace=desk.namespace, instead=instead),
+    )
+    look(desk, [home], run=run.dag_run)
+    with desk.store.begin() as connection:
+        there = next(iter(tickets.at(connection, [home]).get(home, [])), None)
+    share = 0 if there is not None and there.opened_in is None else max(most - opened, 0)
+    beyond = set(new[share:])
+    log.warning(
+        "%s new tickets in %s, more than max_new_tickets=%s: %s of them join one roll-up ticket",
+        len(new) + opened,
+        run.dag_run,
+        most,
+        len(beyond),
+    )
+    joining = [entry for entry in entries if entry.address in beyond]
+    _join(desk, joining, home, there)
+    return [home], [address for address in addresses if address not in beyond and address != home]
+
+
+def _join(desk: Desk, entries: Sequence[Entry], home: Address, there: Ticket | None) -> None:
+    """Move reports to the roll-up ticket; link those that it lists already, from a try before this store."""
+    texts = read_list(desk, there) if there is not None and there.adopted_in is not None else []
+    listed = [
+        entry.key for entry in entries if entry.key and group.listed(_mark(entry, desk.namespace), texts)
+    ]
+    with desk.store.begin() as connection:
+        outbox.move(connection, [entry.id for entry in entries], home)
+        if there is not None:
+            tickets.link(connection, there.id, listed, now=desk.now())
+
+
+def _mark(entry: Entry, namespace: str) -> str:
+    return member_mark(Anomaly.model_validate(entry.payload["anomaly"]), namespace)

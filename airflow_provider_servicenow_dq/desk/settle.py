@@ -1,0 +1,171 @@
+"""How entries end, written down together with what it means for their ticket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_servicenow_dq.anomalies.model import Severity
+from airflow_provider_servicenow_dq.desk.send import dropped
+from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+from airflow_provider_servicenow_dq.tickets.text import text_hash
+from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting
+    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+
+def created(
+    connection: Connection,
+    address: Address,
+    entries: Sequence[Entry],
+    write: Mapping[str, Any],
+    record: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> Ticket:
+    """Remember a ticket that is there now, link its anomalies, and say what the instance dropped."""
+    ticket = tickets.add(
+        connection,
+        address,
+        {name: record[name] for name in COLUMNS if name in record},
+        created_by_us=True,
+        opened_in=write["run"],
+        adopted_in=None,
+        seen=write["times"],
+        seen_at_note=write["times"],
+        noted_at=now,
+        severity=write["severity"],
+        changed_at=now,
+    )
+    instances.learn(connection, address.instance, honours_sys_id=record["sys_id"] == write["sys_id"])
+    tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
+    missing = dropped(write["fields"], record, wish=entries[0].payload.get("wish"))
+    for number, entry in enumerate(entries):
+        warnings = [*entry.payload.get("warnings", ()), *write["warnings"].get(str(entry.id), ()), *missing]
+        outbox.settle(
+            connection,
+            [entry.id],
+            state=outbox.DONE,
+            action=write["action"] if number == 0 else "linked",
+            ticket_id=ticket.id,
+            message=write["reason"],
+            warnings=warnings,
+            now=now,
+        )
+    return ticket
+
+
+def noted(
+    connection: Connection,
+    entries: Sequence[Entry],
+    write: Mapping[str, Any],
+    record: Mapping[str, Any] | None,
+    *,
+    now: datetime,
+) -> None:
+    """Count a note that is on its ticket now, and everything that was seen with it.
+
+    :param record: The instance's answer; None where the answer was lost and the note was found in the
+        journal.
+    """
+    ticket = tickets.by_ids(connection, [write["ticket_id"]])[write["ticket_id"]]
+    text = text_hash(write["values"]["work_notes"])
+    tickets.know_notes(
+        connection, ticket.id, {text: tickets.known_notes(connection, ticket.id).get(text, 0) + 1}
+    )
+    seen = ticket.seen + write["times"]
+    shown = dict(record) if record else {k: v for k, v in write["values"].items() if k != "work_notes"}
+    tickets.change(
+        connection,
+        ticket,
+        record={**ticket.record, **shown},
+        seen=seen,
+        **({"seen_at_note": seen, "noted_at": now} if write["times"] else {}),
+        severity=worse(ticket.severity, write["severity"]),
+        changed_at=now,
+    )
+    newcomers = set(write["newcomers"])
+    tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
+    for entry in entries:
+        action = write["action"] if not newcomers or entry.id in newcomers else "unchanged"
+        outbox.settle(
+            connection,
+            [entry.id],
+            state=outbox.DONE,
+            action=action,
+            ticket_id=ticket.id,
+            message=write["reason"],
+            now=now,
+        )
+
+
+def nothing(
+    connection: Connection,
+    entries: Sequence[Entry],
+    ticket: Ticket | None,
+    decision: Decision,
+    sighting: Sighting,
+    *,
+    now: datetime,
+) -> None:
+    """Count what needs no request."""
+    outbox.settle(
+        connection,
+        [entry.id for entry in entries],
+        state=outbox.DONE,
+        action=decision.action,
+        ticket_id=ticket.id if ticket else None,
+        message=decision.reason,
+        now=now,
+    )
+    if ticket is None or decision.action == "suppressed":
+        return
+    seen = ticket.seen + sighting.times
+    # What was there before this store was is taken as noted, so that a new store does not note it all over
+    # again.
+    adopted_now = {"seen_at_note": seen} if ticket.adopted_in == sighting.run else {}
+    severity = worse(ticket.severity, sighting.severity)
+    tickets.change(connection, ticket, seen=seen, severity=severity, changed_at=now, **adopted_now)
+    tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
+
+
+def waits(
+    connection: Connection, entries: Sequence[Entry], message: str | None, *, uncount: bool = False
+) -> None:
+    """Put back what did not happen and can be tried again, to be decided anew."""
+    ids = [entry.id for entry in entries]
+    outbox.settle(connection, ids, state=outbox.PENDING, message=message, uncount=uncount)
+
+
+def refused(connection: Connection, entries: Sequence[Entry], words: str, *, now: datetime) -> None:
+    """Bury what was definitely refused.
+
+    What waits behind a ticket that could not be opened is blocked; nothing else is held up.
+    """
+    outbox.settle(connection, [entry.id for entry in entries], state=outbox.DEAD, message=words, now=now)
+    address = entries[0].address
+    if address in tickets.at(connection, [address]):
+        return
+    behind = [entry for entry in outbox.waiting(connection, address) if entry.state == outbox.PENDING]
+    blocked(connection, behind, behind_entry=entries[0])
+
+
+def blocked(connection: Connection, entries: Sequence[Entry], *, behind_entry: Entry | None = None) -> None:
+    """Set aside what has no ticket to go to."""
+    words = (
+        f"waits behind outbox entry {behind_entry.id}" if behind_entry else "there is no ticket to write on"
+    )
+    for entry in entries:
+        outbox.settle(connection, [entry.id], state=outbox.BLOCKED, message=words)
+
+
+def worse(one: str, other: str) -> str:
+    """Return the worse of two severities."""
+    return max(one, other, key=lambda severity: Severity(severity).rank)

@@ -1,0 +1,236 @@
+"""The next write for a ticket, decided inside the transaction that claims it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
+from airflow_provider_servicenow_dq.desk import group, settle
+from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
+from airflow_provider_servicenow_dq.desk.order import policy_of
+from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
+from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
+from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets.incident import (
+    COLUMN_LENGTHS,
+    ENDED,
+    IN_PROGRESS,
+    RESOLVED,
+    state_label,
+)
+from airflow_provider_servicenow_dq.tickets.text import cut
+from airflow_provider_servicenow_dq.tickets.ticket import sys_id_for
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+
+#: Columns with names replaced by sys_ids, and the warnings that came of it, by entry.
+Resolved = Mapping[int, tuple[dict[str, str], list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A write, as plain JSON so that it can be written down before, and the entries that it delivers."""
+
+    entries: Sequence[Entry]
+    write: dict[str, Any]
+
+
+def needing_names(waiting: Iterable[Entry], ticket: Ticket | None) -> list[Entry]:
+    """Return the entries that may open a ticket, whose columns may hold names."""
+    if ticket is not None and ticket.state not in {*ENDED, RESOLVED, UNKNOWN}:
+        return []
+    return [entry for entry in waiting if entry.kind == outbox.REPORT]
+
+
+def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolved, run: str) -> Step | None:
+    """Settle what needs no request, in order; return the first write, or None at the end of the list."""
+    while True:
+        known = tickets.at(connection, [address]).get(address, [])
+        ticket = known[0] if known else None
+        waiting = [
+            entry
+            for entry in outbox.waiting(connection, address)
+            # What waits behind a dead create goes on as soon as there is a ticket after all.
+            if entry.state == outbox.PENDING or (entry.state == outbox.BLOCKED and ticket is not None)
+        ]
+        if not waiting:
+            return None
+        if waiting[0].kind == outbox.NOTE:
+            if ticket is None:
+                settle.blocked(connection, waiting[:1])
+                continue
+            return _page(waiting[0], ticket, run)
+        batch = _batch(waiting, address)
+        decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
+        if decision.write == "nothing":
+            settle.nothing(connection, batch, ticket, decision, sighting, now=desk.now())
+        elif decision.write == "create":
+            if ticket is not None and ticket.state == UNKNOWN and _ignores_sys_id(connection, desk):
+                settle.refused(connection, batch, _HIDDEN.format(ticket.number), now=desk.now())
+                continue
+            return _create(connection, desk, address, batch, known, decision, names, sighting)
+        else:
+            return _append(connection, desk, address, batch, ticket, decision, newcomers, sighting)
+
+
+_HIDDEN = (
+    "{} is known but cannot be seen any more: deleted, or the account may not read it. "
+    "Nothing was opened instead."
+)
+
+
+def _ignores_sys_id(connection: Connection, desk: Desk) -> bool:
+    return instances.get(connection, desk.host).honours_sys_id is False
+
+
+def _batch(waiting: Sequence[Entry], address: Address) -> list[Entry]:
+    if not group.holds_many(address):
+        return [waiting[0]]
+    return [entry for entry in waiting if entry.kind == outbox.REPORT]
+
+
+def _decided(
+    connection: Connection,
+    desk: Desk,
+    batch: Sequence[Entry],
+    ticket: Ticket | None,
+    address: Address,
+    run: str,
+) -> tuple[Decision, Sighting, list[Entry]]:
+    anomalies = [Anomaly.model_validate(entry.payload["anomaly"]) for entry in batch]
+    now = desk.now()
+    newcomers: list[Entry] = []
+    if ticket is not None and group.holds_many(address):
+        members = tickets.members(connection, ticket.id)
+        newcomers = [entry for entry in batch if entry.key not in members]
+    sighting = Sighting(
+        severity=max((anomaly.severity for anomaly in anomalies), key=lambda severity: severity.rank),
+        occurred_at=max(anomaly.detected_at or now for anomaly in anomalies),
+        run=run,
+        times=len(batch),
+        newcomers=len(newcomers),
+    )
+    return decide(ticket, sighting, policy=policy_of(batch[-1].payload), now=now), sighting, newcomers
+
+
+def _create(
+    connection: Connection,
+    desk: Desk,
+    address: Address,
+    batch: Sequence[Entry],
+    known: Sequence[Ticket],
+    decision: Decision,
+    names: Resolved,
+    sighting: Sighting,
+) -> Step:
+    payloads = [
+        {
+            **entry.payload,
+            "key": entry.key,
+            "fields": names[entry.id][0] if entry.id in names else entry.payload["fields"],
+        }
+        for entry in batch
+    ]
+    fields = payloads[0]["fields"]
+    if group.holds_many(address):
+        first, *rest = group.pages(payloads, address, namespace=desk.namespace, first=True)
+        fields = group.new_fields(payloads, address, first)
+        _record_pages(connection, desk, batch[0], rest)
+    before = decision.predecessor
+    if before is not None:
+        line = notes.successor_line(before.number, state_label(before.state))
+        fields = {
+            **fields,
+            "description": cut(f"{line}\n\n{fields['description']}", COLUMN_LENGTHS["description"]),
+        }
+    again = known[0].sys_id if known and known[0].state == UNKNOWN else None
+    write = {
+        "op": "create",
+        "sys_id": again or sys_id_for(address.table, address.correlation_id, before.sys_id if before else ""),
+        "existing": [ticket.sys_id for ticket in known if ticket.sys_id != again],
+        "fields": fields,
+        "warnings": {str(entry.id): names[entry.id][1] for entry in batch if entry.id in names},
+        **_facts(decision, sighting),
+    }
+    return Step(batch, write)
+
+
+def _append(
+    connection: Connection,
+    desk: Desk,
+    address: Address,
+    batch: Sequence[Entry],
+    ticket: Ticket | None,
+    decision: Decision,
+    newcomers: Sequence[Entry],
+    sighting: Sighting,
+) -> Step:
+    assert ticket is not None  # noqa: S101 (decide() writes notes only on a ticket; this tells the type checker)
+    seen = ticket.seen + sighting.times
+    if group.holds_many(address):
+        payloads = [{**entry.payload, "key": entry.key} for entry in (newcomers or batch)]
+        text, *rest = group.pages(
+            payloads, address, namespace=desk.namespace, first=False, suffix=f": {decision.reason}"
+        )
+        _record_pages(connection, desk, batch[0], rest)
+    else:
+        payload = batch[0].payload
+        anomaly = Anomaly.model_validate(payload["anomaly"])
+        recorded_at = datetime.fromisoformat(payload["recorded_at"])
+        if decision.write == "reopen":
+            text = notes.reopen_note(anomaly, now=recorded_at, number=ticket.number)
+        else:
+            text = notes.repeat_note(anomaly, now=recorded_at, seen=seen, reason=decision.reason)
+    values = {"work_notes": text, **({"state": IN_PROGRESS} if decision.write == "reopen" else {})}
+    newcomer_ids = [entry.id for entry in newcomers]
+    return Step(
+        batch,
+        {
+            **_note(ticket, values),
+            "op": decision.write,
+            "newcomers": newcomer_ids,
+            **_facts(decision, sighting),
+        },
+    )
+
+
+def _page(entry: Entry, ticket: Ticket, run: str) -> Step:
+    facts: dict[str, Any] = {
+        "action": None,
+        "reason": "",
+        "times": 0,
+        "severity": ticket.severity,
+        "run": run,
+        "newcomers": [],
+    }
+    return Step([entry], {**_note(ticket, {"work_notes": entry.payload["text"]}), **facts})
+
+
+def _note(ticket: Ticket, values: dict[str, str]) -> dict[str, Any]:
+    return {"op": "note", "ticket_id": ticket.id, "sys_id": ticket.sys_id, "values": values}
+
+
+def _facts(decision: Decision, sighting: Sighting) -> dict[str, Any]:
+    return {
+        "action": decision.action,
+        "reason": decision.reason,
+        "times": sighting.times,
+        "severity": str(Severity(sighting.severity)),
+        "run": sighting.run,
+    }
+
+
+def _record_pages(connection: Connection, desk: Desk, entry: Entry, texts: Sequence[str]) -> None:
+    """Write the further pages of a list down; they follow on the same ticket."""
+    drafts = [
+        Draft(entry.address, f"note|{entry.idempotency_key}|page {number}", outbox.NOTE, {"text": text})
+        for number, text in enumerate(texts, start=2)
+    ]
+    outbox.record(connection, drafts, recorded_by=entry.recorded_by, now=desk.now())
