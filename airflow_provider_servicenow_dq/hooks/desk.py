@@ -1,0 +1,48 @@
+"""From an Airflow connection to a desk: the instance, the store and the rules, ready to work."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+from airflow_provider_servicenow_dq import settings
+from airflow_provider_servicenow_dq.client.names import Names
+from airflow_provider_servicenow_dq.desk.desk import Desk
+from airflow_provider_servicenow_dq.projects.project import Project, find_project, load_projects
+from airflow_provider_servicenow_dq.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+
+
+@contextlib.contextmanager
+def open_desk(hook: ServiceNowHook) -> Iterator[Desk]:
+    """Open a desk for the length of the block."""
+    try:
+        yield Desk(
+            config=hook.instance_config(),
+            table_api=hook.table_api,
+            names=Names(hook.table_api),
+            store=_store(settings.store_url()),
+            namespace=settings.namespace(),
+        )
+    finally:
+        hook.close()
+
+
+def project(hook: ServiceNowHook, name: str | None) -> Project:
+    """Return a project of the connection; the built-in one for None.
+
+    :raises ServiceNowConfigError: If there is none of that name, or one of them makes no sense.
+    """
+    extra = hook.get_connection(hook.servicenow_conn_id).extra_dejson
+    return find_project(load_projects(extra.get("projects")), name)
+
+
+@cache
+def _store(url: str) -> Store:
+    """One per process: it opens and migrates the database once."""
+    return Store(url)

@@ -1,0 +1,313 @@
+"""Operators for ServiceNow."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_servicenow_dq.exceptions import (
+    AuthenticationError,
+    DeliveryPendingError,
+    DeliveryRefusedError,
+    ServiceNowConfigError,
+)
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+from airflow_provider_servicenow_dq.links.servicenow import URL_KEY, ServiceNowRecordLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_servicenow_dq.client.query import Query
+    from airflow_provider_servicenow_dq.desk.desk import Run
+    from airflow_provider_servicenow_dq.desk.open import Opening
+    from airflow_provider_servicenow_dq.desk.order import Order
+
+_COLUMNS = (
+    "short_description",
+    "description",
+    "impact",
+    "urgency",
+    "category",
+    "subcategory",
+    "assignment_group",
+    "assigned_to",
+    "caller_id",
+    "cmdb_ci",
+    "business_service",
+    "contact_type",
+    "watch_list",
+)
+
+
+class ServiceNowCreateIncidentOperator(BaseOperator):
+    """Make sure that every anomaly has its incident, exactly once, and return one result per anomaly.
+
+    Running it again (a retry, a cleared task, a second DAG run over the same data) opens nothing twice.
+    Results are pushed
+    to XCom even when the task fails; give the task ``retries``, since Airflow's retries are what delivers
+    later when the instance is down. A ticket that is refused for good fails the task at the end, and names
+    the anomaly.
+
+    Text parameters may hold ``{check_name}``, ``{dataset}`` and the other fields of an anomaly; they are
+    filled per anomaly, after Airflow's own templates.
+
+    :param anomalies: One payload of a tool, or a list of them. (templated)
+    :param source: What wrote it: ``custom``, ``airflow_sql``, ``dbt``, ``great_expectations``,
+        ``qualytics``; by default each dict's own ``source``, else it is recognised by its shape. (templated)
+    :param source_options: Hints for the adapter, e.g. ``{"dataset": "sales.orders"}``. (templated)
+    :param short_description: One line on what is wrong. (templated)
+    :param description: Stands above the details of the anomaly. (templated)
+    :param impact: 1 to 3; with ``urgency`` it makes the priority. (templated)
+    :param urgency: 1 to 3. (templated)
+    :param category: Value of a choice of the instance. (templated)
+    :param subcategory: Value of a choice of the instance. (templated)
+    :param assignment_group: Name or sys_id. (templated)
+    :param assigned_to: User name, e-mail, name or sys_id. (templated)
+    :param caller_id: User name, e-mail, name or sys_id. (templated)
+    :param cmdb_ci: Name, number or sys_id. (templated)
+    :param business_service: Name, number or sys_id. (templated)
+    :param contact_type: Value of a choice of the instance. (templated)
+    :param watch_list: User names, e-mails or sys_ids, comma-separated or a list. (templated)
+    :param additional_fields: Every other column, also ``u_…``. (templated)
+    :param priority: A wish, 1 to 5 or P1 to P5: the impact and urgency that make it are sent. (templated)
+    :param table: Another table than the project's. (templated)
+    :param on_refire: What an anomaly does when its ticket is resolved: reopen, new, note, nothing.
+    :param group_by: ``dataset`` or ``dag_run``: many anomalies in one ticket.
+    :param min_severity: Anomalies below it get no ticket.
+    :param max_new_tickets: New tickets in one DAG run; the rest share one roll-up ticket.
+    :param project: The rules; by default the built-in ones. (templated)
+    :param servicenow_conn_id: The Airflow connection to use. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "anomalies",
+        "source",
+        "source_options",
+        *_COLUMNS,
+        "additional_fields",
+        "priority",
+        "table",
+        "project",
+        "servicenow_conn_id",
+    )
+    operator_extra_links = (ServiceNowRecordLink(),)
+    ui_color = "#d3eadf"
+
+    def __init__(
+        self,
+        *,
+        anomalies: Any,
+        source: str = "auto",
+        source_options: Mapping[str, Any] | None = None,
+        short_description: str | None = None,
+        description: str | None = None,
+        impact: str | int | None = None,
+        urgency: str | int | None = None,
+        category: str | None = None,
+        subcategory: str | None = None,
+        assignment_group: str | None = None,
+        assigned_to: str | None = None,
+        caller_id: str | None = None,
+        cmdb_ci: str | None = None,
+        business_service: str | None = None,
+        contact_type: str | None = None,
+        watch_list: str | Sequence[str] | None = None,
+        additional_fields: Mapping[str, Any] | None = None,
+        priority: str | int | None = None,
+        table: str | None = None,
+        on_refire: str | None = None,
+        group_by: str | None = None,
+        min_severity: str | None = None,
+        max_new_tickets: int | None = None,
+        project: str | None = None,
+        servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.anomalies = anomalies
+        self.source = source
+        self.source_options = source_options
+        self.short_description = short_description
+        self.description = description
+        self.impact = impact
+        self.urgency = urgency
+        self.category = category
+        self.subcategory = subcategory
+        self.assignment_group = assignment_group
+        self.assigned_to = assigned_to
+        self.caller_id = caller_id
+        self.cmdb_ci = cmdb_ci
+        self.business_service = business_service
+        self.contact_type = contact_type
+        self.watch_list = watch_list
+        self.additional_fields = additional_fields
+        self.priority = priority
+        self.table = table
+        self.on_refire = on_refire
+        self.group_by = group_by
+        self.min_severity = min_severity
+        self.max_new_tickets = max_new_tickets
+        self.project = project
+        self.servicenow_conn_id = servicenow_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Record the report, deliver it, and return the results."""
+        from airflow_provider_servicenow_dq.anomalies.reading import read_report  # noqa: PLC0415 (DAG files pay for it)
+        from airflow_provider_servicenow_dq.desk.open import open_tickets  # noqa: PLC0415 (loads SQLAlchemy)
+        from airflow_provider_servicenow_dq.desk.result import for_xcom  # noqa: PLC0415 (loads SQLAlchemy)
+        from airflow_provider_servicenow_dq.hooks.desk import open_desk  # noqa: PLC0415 (loads requests)
+
+        report = read_report(_payload(self.anomalies), source=self.source, options=self.source_options)
+        self.log.info(
+            "%s anomalies, %s checks passed, %s not run", len(report.anomalies), report.passed, report.not_run
+        )
+        hook = ServiceNowHook(self.servicenow_conn_id)
+        with open_desk(hook) as desk:
+            opening = open_tickets(desk, report.anomalies, order=self._order(hook), run=_run(context))
+        results = [for_xcom(result) for result in opening.results]
+        self._say(results, context)
+        if opening.failures:
+            if "ti" in context:
+                context["ti"].xcom_push(key="return_value", value=results)
+            raise _failure(opening)
+        return results
+
+    def _order(self, hook: ServiceNowHook) -> Order:
+        from airflow_provider_servicenow_dq.desk.order import Order  # noqa: PLC0415 (DAG files pay for it)
+        from airflow_provider_servicenow_dq.hooks.desk import project  # noqa: PLC0415 (loads SQLAlchemy)
+
+        asked = {
+            "table": self.table,
+            "on_refire": self.on_refire,
+            "group_by": self.group_by,
+            "min_severity": self.min_severity,
+            "max_new_tickets": self.max_new_tickets,
+        }
+        rules = project(hook, self.project).changed({name: v for name, v in asked.items() if v is not None})
+        return Order(rules, self._columns(), None if self.priority is None else str(self.priority))
+
+    def _columns(self) -> dict[str, str]:
+        given = {name: getattr(self, name) for name in _COLUMNS}
+        columns = {name: value for name, value in given.items() if value is not None}
+        additional = dict(self.additional_fields or {})
+        if both := sorted(columns.keys() & additional.keys()):
+            raise ServiceNowConfigError(
+                f"{', '.join(both)} given twice: as a parameter and in additional_fields"
+            )
+        return {name: _text(value) for name, value in {**columns, **additional}.items()}
+
+    def _say(self, results: Sequence[Mapping[str, Any]], context: Context) -> None:
+        for result in results:
+            self.log.info("%s: %s", result["action"], result["message"])
+            for warning in result["warnings"]:
+                self.log.warning("Anomaly %s: %s", result["anomaly_id"], warning)
+        address = next((result["ticket"]["url"] for result in results if result["ticket"]), None)
+        if address and "ti" in context:
+            context["ti"].xcom_push(key=URL_KEY, value=address)
+
+
+class ServiceNowGetRecordsOperator(BaseOperator):
+    """Read all records that match, and return them, or write them to object storage as JSON lines.
+
+    :param table: Table to read. (templated)
+    :param query: Equal conditions by column, or a ``Query``; an encoded one as ``Query.raw("…")``.
+        (templated)
+    :param fields: Columns to read; all by default. (templated)
+    :param output_path: Where to write instead of returning, e.g.
+        ``s3://aws_default@bucket/incidents.jsonl``. (templated)
+    :param servicenow_conn_id: The Airflow connection to use. (templated)
+    """
+
+    template_fields: Sequence[str] = ("table", "query", "fields", "output_path", "servicenow_conn_id")
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        query: Query | Mapping[str, Any],
+        fields: Sequence[str] | None = None,
+        output_path: str | None = None,
+        servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.table = table
+        self.query = query
+        self.fields = fields
+        self.output_path = output_path
+        self.servicenow_conn_id = servicenow_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:  # noqa: ARG002 (Airflow's signature)
+        """Return the records, or the path and their count."""
+        hook = ServiceNowHook(self.servicenow_conn_id)
+        try:
+            records = hook.find_records(self.table, self.query, fields=self.fields)
+            if self.output_path is None:
+                return list(records)
+            from airflow.sdk import ObjectStoragePath  # noqa: PLC0415 (loads fsspec)
+
+            return _write_lines(records, ObjectStoragePath(self.output_path))
+        finally:
+            hook.close()
+
+
+def _write_lines(records: Any, path: ObjectStoragePath) -> dict[str, Any]:
+    count = 0
+    with path.open("w") as file:  # type: ignore[no-untyped-call]  # Airflow left it so
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    return {"path": str(path), "count": count}
+
+
+def _payload(anomalies: Any) -> Any:
+    """Return the payload; a template renders to text, so JSON text is read."""
+    if isinstance(anomalies, str) and anomalies.lstrip()[:1] in {"[", "{"}:
+        try:
+            return json.loads(anomalies)
+        except ValueError:
+            raise ServiceNowConfigError(
+                "anomalies is a text that is not JSON. Pass the task's output (XComArg), or set "
+                "render_template_as_native_obj=True on the DAG"
+            ) from None
+    return anomalies
+
+
+def _run(context: Context) -> Run:
+    from airflow_provider_servicenow_dq.desk.desk import Run  # noqa: PLC0415 (loads SQLAlchemy)
+
+    if "ti" not in context:
+        return Run(unique=uuid.uuid4().hex)
+    ti = context["ti"]
+    return Run(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(str(part) for part in value)
+    return str(value)
+
+
+def _failure(opening: Opening) -> Exception:
+    """Return what the task fails with: for good only when nothing that failed could go better on a retry."""
+    words = "; ".join(opening.failures[:10])
+    if len(opening.failures) > 10:  # noqa: PLR2004 (as many as a log line bears)
+        words += f"; and {len(opening.failures) - 10} more"
+    hopeful = [error for error in opening.pending if not isinstance(error, AuthenticationError)]
+    if hopeful:
+        waits = [
+            error.retry_after
+            for error in hopeful
+            if isinstance(error, DeliveryPendingError) and error.retry_after
+        ]
+        return DeliveryPendingError(
+            f"Not everything is delivered; a retry goes on from here. {words}", max(waits, default=None)
+        )
+    return AirflowFailException(str(DeliveryRefusedError(f"Refused for good. {words}")))
