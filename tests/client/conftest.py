@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from stub_server import SECRETS, Stub
 
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
+from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
+from airflow_provider_servicenow_dq.sandbox.data import SeedUser
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.sandbox.switches import Switches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,3 +52,24 @@ def transport(config: Callable[..., InstanceConfig]) -> Iterator[Callable[..., T
     yield make
     for item in made:
         item.close()
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(users=(SeedUser("roleless", "No Roles", "roleless-pass"),)) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """A sandbox as new, with its switches as they come."""
+    yield shared_sandbox
+    shared_sandbox.configure(**{item.name: item.default for item in fields(Switches)})
+    shared_sandbox.reset()
+
+
+@pytest.fixture
+def itil(sandbox: Sandbox) -> Iterator[TableApi]:
+    """The Table API of the sandbox as its service account."""
+    with Transport(InstanceConfig(sandbox.url, login="svc_airflow", password="airflow-secret")) as talk:
+        yield TableApi(talk)

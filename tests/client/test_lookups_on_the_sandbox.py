@@ -1,0 +1,194 @@
+"""Choices, names, journals and whether a connection works."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from stub_server import SECRETS, Reply, page
+
+from airflow_provider_servicenow_dq import exceptions
+from airflow_provider_servicenow_dq.client.choices import get_choices
+from airflow_provider_servicenow_dq.client.config import InstanceConfig
+from airflow_provider_servicenow_dq.client.doctor import check_connection
+from airflow_provider_servicenow_dq.client.journal import current_user, read_journal, read_journal_display
+from airflow_provider_servicenow_dq.client.names import Names
+from airflow_provider_servicenow_dq.client.table import TableApi
+from airflow_provider_servicenow_dq.client.transport import Transport
+
+BETH = "46d44a23a9fe19810012d100cca80666"
+DATABASE = "287ee6fea9fe198100ada7950d0b1b73"
+
+
+def test_choices_of_the_table_replace_those_it_inherits(itil):
+    assert [choice.label for choice in get_choices(itil, "incident", "state")] == [
+        "New", "In Progress", "On Hold", "Resolved", "Closed", "Canceled",
+    ]  # fmt: skip
+    assert [choice.value for choice in get_choices(itil, "incident", "impact")] == ["1", "2", "3"]
+    assert get_choices(itil, "incident", "no_such_field") == []
+
+
+def test_the_close_codes_are_those_of_this_instance(sandbox, itil):
+    assert "Solution provided" in {choice.value for choice in get_choices(itil, "incident", "close_code")}
+    sandbox.configure(close_code_set="old")
+    assert "Solved (Permanently)" in {choice.value for choice in get_choices(itil, "incident", "close_code")}
+
+
+def test_subcategories_depend_on_the_category(itil):
+    found = get_choices(itil, "incident", "subcategory", dependent_value="database")
+    assert {choice.label for choice in found} == {"DB2", "MS SQL Server", "Oracle"}
+    assert {choice.dependent_value for choice in found} == {"database"}
+
+
+@pytest.mark.parametrize("text", ["beth.anglin", "Beth Anglin", "BETH.ANGLIN", " Beth Anglin ", BETH])
+def test_a_user_is_found_however_she_is_written(itil, text):
+    assert Names(itil).user(text) == BETH
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "Beth", "charlie.whitherspoon", "x^ORuser_name=beth.anglin"])
+def test_a_user_who_is_not_there_or_gone_is_none(itil, text):
+    assert Names(itil).user(text) is None
+
+
+def test_two_of_a_name_are_an_error_and_never_the_first(itil):
+    names = Names(itil)
+    with pytest.raises(exceptions.AmbiguousNameError, match="2 records of sys_user match 'Alex Morgan'"):
+        names.user("Alex Morgan")
+    with pytest.raises(exceptions.AmbiguousNameError):
+        names.group("Analytics Support")
+    assert names.user("alex.morgan2")
+
+
+def test_a_group_that_is_gone_is_none(itil):
+    assert Names(itil).group("Database") == DATABASE
+    assert Names(itil).group("Legacy Warehouse") is None
+
+
+def test_a_record_is_found_by_number_or_name_also_where_a_table_lacks_one_of_them(itil):
+    made = itil.create("incident", {"short_description": "x"})
+    names = Names(itil)
+    assert names.record("incident", made["number"]) == made["sys_id"]
+    (item,) = itil.find("cmdb_ci", {"name": "nyc.flights"})
+    assert names.record("cmdb_ci", "nyc.flights") == item["sys_id"]
+    assert names.record("cmdb_ci", "no such item") is None
+
+
+def test_a_name_is_asked_for_once_by_all_threads_together(sandbox, itil):
+    names = Names(itil)
+    names.user("beth.anglin")
+    sandbox.clear_requests()
+    threads = [threading.Thread(target=names.user, args=("beth.anglin",)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sandbox.requests == []
+
+
+def test_the_journal_is_read_oldest_first_with_its_authors(sandbox, itil):
+    made = itil.create("incident", {"short_description": "x", "work_notes": "one"})
+    sandbox.act_as("beth.anglin", "incident", made["sys_id"], {"comments": "two"})
+    sandbox.configure(clock_offset_s=60)
+    itil.update("incident", made["sys_id"], {"work_notes": "three\nlines"})
+    entries = read_journal(itil, made["sys_id"])
+    assert [(entry.element, entry.text, entry.created_by) for entry in entries[-1:]] == [
+        ("work_notes", "three\nlines", "svc_airflow")
+    ]
+    assert {entry.text for entry in entries} == {"one", "two", "three\nlines"}
+    assert {entry.created_by for entry in entries if entry.element == "comments"} == {"beth.anglin"}
+
+
+def test_a_journal_that_may_not_be_read_is_still_there_as_text(sandbox, itil):
+    made = itil.create("incident", {"short_description": "x", "work_notes": "one"})
+    sandbox.configure(journal_acl=True)
+    assert read_journal(itil, made["sys_id"]) == []
+    assert "(Work notes)\none" in read_journal_display(itil, "incident", made["sys_id"])
+
+
+def test_our_user_is_the_instances_word_and_else_the_login(sandbox, itil):
+    assert current_user(itil) == "svc_airflow"
+    oauth = InstanceConfig(
+        sandbox.url, "oauth_client_credentials", client_id="sandbox-client", client_secret="sandbox-secret"
+    )
+    with Transport(oauth) as talk:
+        assert current_user(TableApi(talk)) == "svc_airflow"
+        sandbox.configure(hidden=("sys_user",))
+        with pytest.raises(exceptions.ServiceNowConfigError, match="login"):
+            current_user(TableApi(talk))
+    assert current_user(itil) == "svc_airflow"
+
+
+def check(url, **settings):
+    given = {"login": "svc_airflow", "password": "airflow-secret"} | settings
+    return check_connection(InstanceConfig(url, **given))
+
+
+def test_a_connection_that_works_is_said_to(sandbox):
+    assert check(sandbox.url) == (
+        True,
+        f"Connected to {sandbox.url[7:]} as svc_airflow: incidents can be read",
+    )
+    oauth = {
+        "auth_type": "oauth_client_credentials",
+        "client_id": "sandbox-client",
+        "client_secret": "sandbox-secret",
+    }
+    assert check(sandbox.url, **oauth)[0]
+
+
+@pytest.mark.parametrize(
+    ("switches", "settings", "words"),
+    [
+        ({}, {"password": SECRETS["password"]}, "refuses the login or password"),
+        ({}, {"login": "roleless", "password": "roleless-pass"}, "role itil is missing"),
+        ({"hidden": ("incident",)}, {}, "role itil is missing"),
+        (
+            {"client_credentials_enabled": False},
+            {"auth_type": "oauth_client_credentials"},
+            "grant is switched off",
+        ),
+        ({}, {"auth_type": "api_key"}, "refuses the API key"),
+        ({}, {"auth_type": "bearer"}, "refuses the token"),
+    ],
+)
+def test_what_the_instance_refuses_is_said_in_words(sandbox, itil, switches, settings, words):
+    itil.create("incident", {"short_description": "x"})
+    sandbox.configure(**switches)
+    given = {
+        "client_id": "sandbox-client",
+        "client_secret": SECRETS["client_secret"],
+        "api_key": SECRETS["api_key"],
+    }
+    works, sentence = check(sandbox.url, **given | settings)
+    assert not works
+    assert words in sentence
+    assert not any(secret in sentence for secret in (*SECRETS.values(), "airflow-secret"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (page("<title>\n Instance Hibernating page\n</title>"), "hibernating"),
+        (page("<p>Your instance is currently offline</p>"), "offline"),
+        (page("<title>Welcome to nginx!</title>"), "no ServiceNow instance"),
+        (page("<title>Not Found</title>", 404), "no ServiceNow instance"),
+        (Reply(302, b"", {"Location": "https://sso.example"}), "redirect"),
+        (Reply(drop=True), "broke"),
+        (Reply(503, b""), "503"),
+        (Reply(body=b'{"result": ['), "cut the transaction off"),
+        (Reply(body=b'{"result": {"odd": 1}}'), "list of records"),
+    ],
+)
+def test_what_is_no_instance_is_said_in_words_at_once(stub, reply, words):
+    stub.script = [reply]
+    works, sentence = check(stub.url)
+    assert not works
+    assert words in sentence
+    assert len(stub.asked) == 1
+
+
+def test_an_instance_that_is_away_is_said_to_be(stub):
+    assert "does not speak TLS" in check(stub.url.replace("http:", "https:"))[1]
+    assert "cannot be reached" in check("http://127.0.0.1:1")[1]
+    assert "unknown (DNS)" in check("https://no-such-instance.invalid")[1]
+    assert "cannot be read" in check("https://127.0.0.1:1", verify="no-such-file.pem")[1]
