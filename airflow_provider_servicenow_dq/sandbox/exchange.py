@@ -42,8 +42,10 @@ class Request:
     @cached_property
     def query(self) -> dict[str, str]:
         """Parameters by name, percent-decoded; of a repeated one the first."""
-        pairs = parse_qsl(self.query_string, keep_blank_values=True)
-        return dict(reversed(pairs))
+        parameters: dict[str, str] = {}
+        for name, value in parse_qsl(self.query_string, keep_blank_values=True):
+            parameters.setdefault(name, value)
+        return parameters
 
     @cached_property
     def searchable(self) -> str:

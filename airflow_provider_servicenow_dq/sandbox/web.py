@@ -49,7 +49,7 @@ class HttpServer:
     def serve(self) -> None:
         """Answer until :meth:`close`."""
         if self._server is not None:
-            self._server.serve_forever(poll_interval=0.05)
+            self._server.serve_forever(poll_interval=0.02)
 
     def close(self) -> None:
         """Stop listening and cut open connections."""
