@@ -38,7 +38,8 @@ class Records:
     def rows(self, table: str) -> list[Row]:
         """Return all rows of the table and its descendants, in the order in which they were made."""
         family = TABLES[table].family
-        return [row for name in family for row in self._rows[name].values()]
+        # list() copies a dict at once, so a reader without the instance's lock cannot meet a half-made one.
+        return [row for name in family for row in list(self._rows[name].values())]
 
     def some(self, table: str, sys_ids: Iterable[str]) -> Iterator[Row]:
         """Yield the rows of some sys_ids, each once."""

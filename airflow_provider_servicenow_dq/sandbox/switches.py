@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _RULE = re.compile(r"(?P<table>[a-z0-9_]+)(?:\.(?P<column>[a-z0-9_]+))?(?: when (?P<query>.+))?", re.DOTALL)
 
@@ -112,8 +112,10 @@ class Switches:
             Rule.parse(text)
         if not all(Rule.parse(text).column for text in self.mandatory):
             raise ValueError("a mandatory rule names a column: TABLE.COLUMN[ when QUERY]")
-        if self.time_zone not in available_timezones():
-            raise ValueError(f"there is no time zone {self.time_zone!r}")
+        try:
+            ZoneInfo(self.time_zone)
+        except ZoneInfoNotFoundError as error:
+            raise ValueError(f"there is no time zone {self.time_zone!r}") from error
 
     def changed(self, **changes: Any) -> Switches:
         """Return the switches with some of them changed.

@@ -55,6 +55,7 @@ class HttpServer:
         """Stop listening and cut open connections."""
         if self._server is not None:
             self._server.shutdown()
+            _cut(self._server.socket)
             self._server.server_close()
             self._server.cut_connections()
             self._server = None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 import requests
 
@@ -115,3 +119,18 @@ def test_two_sandboxes_know_nothing_of_each_other(sandbox, client):
         assert other.url != sandbox.url
         assert other.records("incident") == []
         assert other.requests == []
+
+
+def test_an_instance_is_down_even_if_a_forked_process_holds_its_sockets(sandbox, client):
+    client.create()
+    child = os.fork()
+    if child == 0:
+        time.sleep(30)
+        os._exit(0)
+    try:
+        sandbox.stop()
+        with pytest.raises(requests.ConnectionError):
+            client.table("GET", "incident", timeout=2)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
