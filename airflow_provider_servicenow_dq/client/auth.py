@@ -171,7 +171,7 @@ def _fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> _T
         try:
             reply = session.fetch_token(
                 f"{config.base_url}/oauth_token.do",
-                timeout=config.timeout_s,
+                timeout=config.timeout_s / 3,  # it delays a write, which must not be sent late
                 allow_redirects=False,
                 verify=config.verify,
                 cert=config.certificate,

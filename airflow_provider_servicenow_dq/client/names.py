@@ -6,7 +6,8 @@ import re
 import threading
 from typing import TYPE_CHECKING
 
-from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError
+from airflow_provider_servicenow_dq.client.query import Query
+from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError, UnsafeQueryError
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.client.query import Value
@@ -62,9 +63,15 @@ class Names:
     def _search(
         self, table: str, name: str, fields: tuple[str, ...], conditions: dict[str, Value]
     ) -> list[str]:
-        """Return the sys_ids behind a name; the first field that knows it decides."""
+        """Return the sys_ids behind a name; the first field that knows it decides.
+
+        What no query can say, such as a control character, is nobody's name.
+        """
         for field in fields:
-            query = {field: name, **conditions}
+            try:
+                query = Query.equals({field: name, **conditions})
+            except UnsafeQueryError:
+                return []
             rows = self._table_api.first_page(table, query, fields=("sys_id", field), limit=_CANDIDATES)
             # An instance drops conditions on fields that a table does not have, and answers with any rows.
             matches = [row["sys_id"] for row in rows if row.get(field, "").casefold() == name.casefold()]

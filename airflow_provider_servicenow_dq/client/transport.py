@@ -23,7 +23,11 @@ from airflow_provider_servicenow_dq import __version__
 from airflow_provider_servicenow_dq.client.answers import Answer, read_answer
 from airflow_provider_servicenow_dq.client.auth import InstanceAuth, auth_for
 from airflow_provider_servicenow_dq.client.lost import LIBRARY_ERRORS, without_answer
-from airflow_provider_servicenow_dq.exceptions import MayHaveHappenedError, NothingHappenedError
+from airflow_provider_servicenow_dq.exceptions import (
+    MayHaveHappenedError,
+    NothingHappenedError,
+    UnreachableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,7 +108,8 @@ class Transport:
     :param config: The instance.
     :param on_secret: Told each secret that is derived from the connection (tokens, the Basic header), so
         that the caller can mask it in its logs.
-    :param patience_s: Seconds that one logical request may spend until its last try starts; 0 means one try.
+    :param patience_s: Seconds that one logical request may spend until its last try starts, at most half of
+        the timeout for a write; 0 means one try.
     :param sleep: How to wait between two tries.
     """
 
@@ -166,7 +171,8 @@ class Transport:
         """Send one logical request and return its answer.
 
         :param path: Begins with ``/api``.
-        :param timeout_s: Seconds that one try may take, if other than the connection's.
+        :param timeout_s: Seconds that a try of a read, or all tries of a write, may take, if other than the
+            connection's.
         :raises NothingHappenedError: The instance did not act; with ``retry_after`` where it asked for more
             than we wait.
         :raises MayHaveHappenedError: A write may or may not have been done.
@@ -174,35 +180,70 @@ class Transport:
         :raises NotServiceNowError: Something else answered.
         :raises ServiceNowConfigError: The connection cannot work as written.
         """
+        allowance = _Allowance(timeout_s or self.config.timeout_s, is_write=method != "GET")
         repeat = tenacity.Retrying(
             retry=tenacity.retry_if_exception(partial(_may_repeat, method)),
-            stop=tenacity.stop_after_attempt(_MAX_TRIES) | tenacity.stop_before_delay(self._patience_s),
+            stop=tenacity.stop_after_attempt(_MAX_TRIES)
+            | tenacity.stop_before_delay(min(self._patience_s, allowance.to_start_s())),
             wait=_wait,
             sleep=self._sleep,
             before_sleep=_log_repetition,
             reraise=True,
         )
-        return repeat(self._try_once, method, path, params, json, timeout_s or self.config.timeout_s)
+        return repeat(self._try_once, method, path, params, json, allowance)
 
     def _try_once(
-        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, timeout_s: float
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, allowance: _Allowance
     ) -> Answer:
         session, slots = self._open()
+        if not slots.acquire(timeout=allowance.to_start_s()):
+            raise UnreachableError(
+                f"All {self.config.max_concurrency} connections to {self.config.host} are busy"
+            )
         started = time.monotonic()
         try:
-            with slots:
-                status, headers, body = _exchange(
-                    session, method, path, timeout_s=timeout_s, params=params, json=json
-                )
+            timeout_s = allowance.for_one_try_s()
+            status, headers, body = _exchange(
+                session, method, path, timeout_s=timeout_s, params=params, json=json
+            )
         except LIBRARY_ERRORS as error:
             failure = without_answer(error, self.config.host)
         else:
-            log.debug(
-                "%s %s answered %d in %.0f ms", method, path, status, (time.monotonic() - started) * 1000
-            )
+            duration_ms = (time.monotonic() - started) * 1000
+            log.debug("%s %s answered %d in %.0f ms", method, path, status, duration_ms)
             return read_answer(status, headers, body)
+        finally:
+            slots.release()
         # Raised outside the handler: the library's error carries the request with its headers.
         raise failure
+
+
+class _Allowance:
+    """The time that one logical request may take.
+
+    A read may wait and try again for long. A write must end within its timeout, waits included, and its last
+    try begins in the first half: whoever leases a ticket for that long counts on it, and so does whoever asks
+    how old an attempt is that got no answer.
+
+    :param timeout_s: Seconds for a try of a read, or for all of a write.
+    """
+
+    def __init__(self, timeout_s: float, *, is_write: bool) -> None:
+        self._timeout_s = timeout_s
+        self._is_write = is_write
+        self._began = time.monotonic()
+
+    def to_start_s(self) -> float:
+        """Return the seconds within which a try must start."""
+        if not self._is_write:
+            return 2 * _MAX_WAIT_S
+        return max(0.0, self._timeout_s / 2 - (time.monotonic() - self._began))
+
+    def for_one_try_s(self) -> float:
+        """Return the timeout of a try that starts now."""
+        if not self._is_write:
+            return self._timeout_s
+        return max(self._timeout_s / 2, self._timeout_s - (time.monotonic() - self._began))
 
 
 def _exchange(

@@ -45,7 +45,19 @@ def test_a_user_is_found_however_she_is_written(itil, text):
     assert Names(itil).user(text) == BETH
 
 
-@pytest.mark.parametrize("text", ["", "nobody", "Beth", "charlie.whitherspoon", "x^ORuser_name=beth.anglin"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nobody",
+        "Beth",
+        "charlie.whitherspoon",
+        "x^ORuser_name=beth.anglin",
+        "NULL",
+        "a\tb",
+        "javascript:gs.getUserID()",
+    ],
+)
 def test_a_user_who_is_not_there_or_gone_is_none(itil, text):
     assert Names(itil).user(text) is None
 

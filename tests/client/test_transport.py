@@ -39,7 +39,7 @@ CUT = Reply(body=b'{"result": [', cut=True)
 def test_a_fault_is_repeated_only_where_nothing_can_be_done_twice(
     stub, transport, method, fault, error, writes_repeat
 ):
-    talk = transport()
+    talk = transport(timeout_s=30)
     stub.script = [fault, FINE]
     if method == "GET" or writes_repeat:
         assert talk.request(method, PATH, json={}).result == {"sys_id": "a" * 32}
@@ -71,7 +71,7 @@ def test_what_will_not_pass_soon_is_raised_at_once(stub, transport, fault, error
 
 def test_tries_are_bounded_and_waits_are_obeyed_and_jittered(stub, transport):
     stub.script = [Reply(429, b"", {"Retry-After": "7"})]
-    talk = transport()
+    talk = transport(timeout_s=30)
     with pytest.raises(exceptions.RateLimitedError) as caught:
         talk.request("POST", PATH, json={})
     assert (len(stub.asked), talk.slept, caught.value.retry_after) == (4, [7.0, 7.0, 7.0], 7.0)
@@ -100,6 +100,38 @@ def test_a_wait_beyond_the_patience_is_not_begun(stub, transport):
     with pytest.raises(exceptions.RateLimitedError):
         talk.request("GET", PATH)
     assert talk.slept == []
+
+
+def test_a_write_ends_within_its_timeout_whatever_it_waits_for(stub, config):
+    """Whoever leased a ticket for that long must not be overtaken by a write that was sent late."""
+    busy, never = Reply(429, b"", {"Retry-After": "1"}), Reply(wait=threading.Event())
+    with Transport(config(timeout_s=3, max_concurrency=1)) as talk:
+        stub.script = [busy, never]
+        started = time.monotonic()
+        with pytest.raises(exceptions.AnswerLostError):
+            talk.request("POST", PATH, json={})
+        assert time.monotonic() - started < 3.5
+        assert len(stub.asked) == 2
+
+        stub.script = [Reply(429, b"", {"Retry-After": "2"})]
+        with pytest.raises(exceptions.RateLimitedError):
+            talk.request("POST", PATH, json={})
+        assert len(stub.asked) == 3
+
+
+def test_a_write_that_gets_no_free_connection_in_time_was_not_sent(stub, config):
+    held = threading.Event()
+    stub.script = [Reply(wait=held)]
+    with Transport(config(timeout_s=0.6, max_concurrency=1), patience_s=0) as talk:
+        reader = threading.Thread(target=talk.request, args=("GET", PATH), kwargs={"timeout_s": 20})
+        reader.start()
+        while not stub.asked:
+            time.sleep(0.01)
+        with pytest.raises(exceptions.UnreachableError, match="busy"):
+            talk.request("POST", PATH, json={})
+        held.set()
+        reader.join()
+    assert [asked.method for asked in stub.asked] == ["GET"]
 
 
 def test_a_refused_connection_cannot_have_happened_and_is_tried_again(config):
