@@ -37,7 +37,7 @@ def find_created(desk: Desk, address: Address, write: Mapping[str, Any]) -> Reco
     before = set(write["existing"])
     for row in reversed(lookup.find_rows(desk, address)):
         if row["sys_id"] == write["sys_id"] or row["sys_id"] not in before:
-            return row
+            return desk.table_api.get(address.table, row["sys_id"])
     return None
 
 

@@ -57,6 +57,8 @@ def settled(
     action = (action or entry.action or "unchanged") if delivered else "unchanged"
     warnings = list(entry.warnings)
     reason = entry.message or ""
+    if action == "unchanged" and delivered and entry.action != "unchanged":
+        reason = "this occurrence was reported before"
     if not delivered:
         warnings = [f"not delivered ({entry.state}): {reason or 'not tried yet'}", *warnings]
     return _result(

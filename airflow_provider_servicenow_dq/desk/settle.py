@@ -29,8 +29,12 @@ def created(
     record: Mapping[str, Any],
     *,
     now: datetime,
+    complete: bool = True,
 ) -> Ticket:
-    """Remember a ticket that is there now, link its anomalies, and say what the instance dropped."""
+    """Remember a ticket that is there now, link its anomalies, and say what the instance dropped.
+
+    :param complete: Whether the record has all its columns, so that a missing one says something.
+    """
     ticket = tickets.add(
         connection,
         address,
@@ -46,7 +50,8 @@ def created(
     )
     instances.learn(connection, address.instance, honours_sys_id=record["sys_id"] == write["sys_id"])
     tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
-    missing = dropped(write["fields"], record, wish=entries[0].payload.get("wish"))
+    sent = {name: value for name, value in write["fields"].items() if complete or name in record}
+    missing = dropped(sent, record, wish=entries[0].payload.get("wish"))
     for number, entry in enumerate(entries):
         warnings = [*entry.payload.get("warnings", ()), *write["warnings"].get(str(entry.id), ()), *missing]
         outbox.settle(

@@ -51,23 +51,22 @@ def needing_names(waiting: Iterable[Entry], ticket: Ticket | None) -> list[Entry
 
 def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolved, run: str) -> Step | None:
     """Settle what needs no request, in order; return the first write, or None at the end of the list."""
-    while True:
+    waiting = outbox.waiting(connection, address)
+    while waiting:
         known = tickets.at(connection, [address]).get(address, [])
         ticket = known[0] if known else None
-        waiting = [
-            entry
-            for entry in outbox.waiting(connection, address)
-            # What waits behind a dead create goes on as soon as there is a ticket after all.
-            if entry.state == outbox.PENDING or (entry.state == outbox.BLOCKED and ticket is not None)
-        ]
-        if not waiting:
-            return None
-        if waiting[0].kind == outbox.NOTE:
-            if ticket is None:
-                settle.blocked(connection, waiting[:1])
-                continue
-            return _page(waiting[0], ticket, run)
         batch = _batch(waiting, address)
+        waiting = [entry for entry in waiting if entry not in batch]
+        if batch[0].state == outbox.BLOCKED and ticket is None:
+            continue  # it goes on as soon as there is a ticket after all
+        if batch[0].kind == outbox.NOTE:
+            if ticket is not None:
+                return _page(batch[0], ticket, run)
+            settle.blocked(connection, batch)
+            continue
+        if ticket is not None and (write := _arrived_late(batch[0], ticket)):
+            settle.created(connection, address, batch, write, ticket.record, now=desk.now(), complete=False)
+            continue
         decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
         if decision.write == "nothing":
             settle.nothing(connection, batch, ticket, decision, sighting, now=desk.now())
@@ -78,6 +77,13 @@ def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolve
             return _create(connection, desk, address, batch, known, decision, names, sighting)
         else:
             return _append(connection, desk, address, batch, ticket, decision, newcomers, sighting)
+    return None
+
+
+def _arrived_late(entry: Entry, ticket: Ticket) -> dict[str, Any] | None:
+    """Return the create of an earlier try that was given up, if this ticket is what it made after all."""
+    write = entry.write if entry.attempts else None
+    return write if write and write["op"] == "create" and write["sys_id"] == ticket.sys_id else None
 
 
 _HIDDEN = (
@@ -91,7 +97,7 @@ def _ignores_sys_id(connection: Connection, desk: Desk) -> bool:
 
 
 def _batch(waiting: Sequence[Entry], address: Address) -> list[Entry]:
-    if not group.holds_many(address):
+    if waiting[0].kind == outbox.NOTE or not group.holds_many(address):
         return [waiting[0]]
     return [entry for entry in waiting if entry.kind == outbox.REPORT]
 

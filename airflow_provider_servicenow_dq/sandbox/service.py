@@ -36,9 +36,11 @@ class Service:
         self._table_api = TableApi(instance, base_url)
         self._semaphores = Semaphores(lambda: instance.switches)
         self._sessions = Sessions(lambda: instance.switches)
+        self._resets = 0
 
     def reset(self) -> None:
         """Go back to the demo data and forget faults, tokens and the log; switches stay."""
+        self._resets += 1
         self.faults.clear()
         self.instance.reset()
         self.authentication.revoke_tokens()
@@ -47,7 +49,15 @@ class Service:
     def answer(self, request: Request) -> Answer | None:
         """Answer a request, or return None to drop its connection."""
         started = time.time()
-        answer = self.faults.run(request, self._execute)
+        resets = self._resets
+
+        def execute(arrived: Request) -> Answer:
+            # What was under way at a reset must not write into the world after it.
+            return self._execute(arrived) if resets == self._resets else answers.too_busy()
+
+        answer = self.faults.run(request, execute)
+        if resets != self._resets:
+            return answer
         logged = LoggedRequest(
             request.method,
             request.path,

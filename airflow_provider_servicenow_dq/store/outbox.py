@@ -195,7 +195,8 @@ def settle(
             message=message,
             warnings=list(warnings),
             settled_at=now if ended else None,
-            **({} if state in {SENDING, DEAD} else {"write": None}),
+            # What was given up as lost may still arrive, and is known by its write.
+            **({"write": None} if state == DONE else {}),
             **({"attempts": _table.c.attempts - 1} if uncount else {}),
         )
     )

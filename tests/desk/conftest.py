@@ -1,0 +1,61 @@
+"""A sandbox, desks with stores of their own, and anomalies to report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_servicenow_dq.client.config import InstanceConfig
+from airflow_provider_servicenow_dq.client.names import Names
+from airflow_provider_servicenow_dq.client.table import TableApi
+from airflow_provider_servicenow_dq.client.transport import Transport
+from airflow_provider_servicenow_dq.desk.desk import Desk
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.store.store import Store
+
+#: Lost answers are noticed, and doubts end, within seconds.
+TIMEOUT_S = 0.5
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(server: Sandbox) -> Iterator[Sandbox]:
+    defaults = {"admin_only_sys_fields": False, "journal_acl": False, "mandatory": (), "abort": (), "hidden": ()}
+    server.configure(**defaults)
+    server.reset()
+    yield server
+    server.configure(**defaults)
+
+
+@pytest.fixture
+def make_desk(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    """Open a desk on a store of the given name; the same name is the same store."""
+    transports = []
+
+    def make(store: str = "store", **changes: Any) -> Desk:
+        config = InstanceConfig(
+            sandbox.url, login="svc_airflow", password="airflow-secret", timeout_s=TIMEOUT_S
+        )
+        transport = Transport(config)
+        transports.append(transport)
+        table_api = TableApi(transport)
+        desk = Desk(config, table_api, Names(table_api), Store(f"sqlite:///{tmp_path / store}.db"))
+        return dataclasses.replace(desk, **changes)
+
+    yield make
+    for transport in transports:
+        transport.close()
+
+
+@pytest.fixture
+def desk(make_desk: Callable[..., Desk]) -> Desk:
+    return make_desk()
