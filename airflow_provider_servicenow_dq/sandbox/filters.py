@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.sandbox import comparisons, query
-from airflow_provider_servicenow_dq.sandbox.comparisons import InvalidConditionError, Operand, Predicate
+from airflow_provider_servicenow_dq.sandbox.operands import Context, InvalidConditionError, Operand, Predicate
 from airflow_provider_servicenow_dq.sandbox.schema import TABLES, Column, Kind, resolve_path
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Filter:
         operand = self._operand(condition.path)
         if operand is None:
             raise InvalidConditionError(condition.path)
-        context = comparisons.Context(self._fold, self.scripts, self._operand, self.records)
+        context = Context(self._fold, self.scripts, self._operand, self.records)
         return comparisons.build(condition.operator, operand, condition.value, context)
 
     def _related(self, condition: Condition) -> Predicate:
@@ -140,7 +140,7 @@ class Filter:
         columns = resolve_path(self.table, path)
         if columns is None:
             return None
-        return Operand(columns[-1], _reader(self.records, columns), self.records, self.table)
+        return Operand(columns[-1], _reader(self.records, columns), self.records)
 
     def _sorted(self, rows: list[Row], order: list[tuple[str, bool]]) -> list[Row]:
         for path, descending in reversed(order):

@@ -109,7 +109,7 @@ class Sandbox:
     ) -> None:
         """Let the next matching requests fail.
 
-        :param kind: A key of :data:`~airflow_provider_servicenow_dq.sandbox.faults.KINDS`.
+        :param kind: A key of :data:`~airflow_provider_servicenow_dq.sandbox.fault_kinds.KINDS`.
         :param path: Regular expression, searched in path and query (percent-decoded).
         :param count: How many requests it hits.
         :param skip: How many matching requests pass first.
