@@ -6,7 +6,6 @@ They are annotations for pydantic; what they refuse, they refuse with ``ValueErr
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -63,8 +62,6 @@ def _to_lower(value: Any) -> Any:
 
 
 def _to_readable_time(value: Any) -> Any:
-    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError("is not a time")
     # Airflow hands out pendulum's times, whose arithmetic and text differ from the standard library's.
     return datetime.fromisoformat(value.isoformat()) if isinstance(value, datetime) else value
 

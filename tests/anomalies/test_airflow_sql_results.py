@@ -104,7 +104,7 @@ def test_objects_dicts_and_mappings_of_the_same_checks_have_the_same_keys(payloa
         airflow_sql.read(seen["check_results"]),
         airflow_sql.read({**mapping, "table": "flights"}),
         airflow_sql.read({**mapping, "exception": seen["exception"]}, dataset="flights"),
-        airflow_sql.read(next(filter(None, mapping.values())), dataset="flights"),
+        airflow_sql.read(next(filter(None, mapping.values())), dataset="flights", dag_id="d", task_id="t"),
     ]
     assert {tuple(keys(report)) for report in reports} == {tuple(keys(reports[0]))}
     assert {report.passed for report in reports} == {reports[0].passed}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pendulum
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -111,6 +111,8 @@ def test_the_same_problem_in_another_namespace_is_another_one():
 
 
 @settings(max_examples=200)
+@example(left=("a\x1fb", "c", "d"), right=("a", "b\x1fc", "d"))
+@example(left=("a\x1f", "c", "d"), right=("a\\u001f", "c", "d"))
 @given(left=st.tuples(parts, parts, parts), right=st.tuples(parts, parts, parts))
 def test_parts_cannot_be_glued_into_the_same_key(left, right):
     keys = [

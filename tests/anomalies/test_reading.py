@@ -70,14 +70,16 @@ def test_a_custom_anomaly_names_its_own_source():
     assert [anomaly.source for anomaly in report.anomalies] == ["custom", "pandera"]
 
 
-def test_a_payload_may_say_which_source_it_is_of(listing):
-    page = {"items": [listing()], "source": "qualytics"}
-    assert read_report(page).anomalies[0].anomaly_id == 824
+def test_a_payload_whose_shape_says_too_little_may_name_its_source(listing):
+    bare = {key: value for key, value in listing().items() if key != "failed_checks"}
+    assert read_report({**bare, "source": "qualytics"}).anomalies[0].anomaly_id == 824
+    with pytest.raises(AnomalyFormatError, match="no known source"):
+        read_report(bare)
 
 
 def test_null_is_the_same_as_missing():
     nulls = dict.fromkeys(Anomaly.model_fields)
-    assert read_report({**nulls, **CUSTOM, "source": "custom"}) == read_report(CUSTOM)
+    assert read_report({**nulls, **CUSTOM}) == read_report(CUSTOM)
 
 
 @pytest.mark.parametrize(
