@@ -32,6 +32,15 @@ class _Adapter(Protocol):
 # Our own form comes first: it is recognised by names that no tool's payload has at its top.
 _IN_ORDER: tuple[_Adapter, ...] = (custom, airflow_sql, dbt, great_expectations, qualytics)
 _ADAPTERS = {adapter.SOURCE: adapter for adapter in _IN_ORDER}
+# Looked up once: inspecting a signature costs more than reading a small payload.
+_OPTIONS = {
+    source: [
+        parameter.name
+        for parameter in inspect.signature(adapter.read).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    for source, adapter in _ADAPTERS.items()
+}
 #: Sources that :func:`read_report` has an adapter for.
 SOURCES = tuple(_ADAPTERS)
 
@@ -50,7 +59,7 @@ def read_report(payload: object, *, source: str = AUTO, options: Mapping[str, An
     if source != AUTO and source not in _ADAPTERS:
         raise AnomalyFormatError(source, "source", f"is not known; known are {AUTO}, {', '.join(SOURCES)}")
     given = dict(options or {})
-    known = {name for adapter in _ADAPTERS.values() for name in _options_of(adapter)}
+    known = {name for names in _OPTIONS.values() for name in names}
     for name in given:
         if name not in known:
             raise AnomalyFormatError(
@@ -74,7 +83,7 @@ def _read(payload: object, source: str, options: dict[str, Any], *, path: str, d
         )
     try:
         adapter = _adapter_for(payload, source)
-        wanted = {name: value for name, value in options.items() if name in _options_of(adapter)}
+        wanted = {name: value for name, value in options.items() if name in _OPTIONS[adapter.SOURCE]}
         return adapter.read(payload, **wanted)
     except AnomalyFormatError as refusal:
         raise AnomalyFormatError(refusal.source, joined(path, refusal.path), refusal.reason) from None
@@ -102,8 +111,3 @@ def _unrecognised(payload: object) -> str:
     if isinstance(payload, str):
         return f"{reason}. A text can be many things: name the source, or pass the object instead of its text"
     return reason
-
-
-def _options_of(adapter: _Adapter) -> list[str]:
-    parameters = inspect.signature(adapter.read).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
