@@ -32,7 +32,6 @@ class _Adapter(Protocol):
 # Our own form comes first: it is recognised by names that no tool's payload has at its top.
 _IN_ORDER: tuple[_Adapter, ...] = (custom, airflow_sql, dbt, great_expectations, qualytics)
 _ADAPTERS = {adapter.SOURCE: adapter for adapter in _IN_ORDER}
-# Looked up once: inspecting a signature costs more than reading a small payload.
 _OPTIONS = {
     source: [
         parameter.name
