@@ -138,7 +138,7 @@ def anomaly(name: str, check: Check, hour: str, airport: str, bad: int, total: i
 
 
 @task(multiple_outputs=False)
-def summarize(days: Any, results: Any) -> dict[str, Any]:
+def summarize(days: Any, results: Any, params: dict[str, Any] | None = None) -> dict[str, Any]:
     """Add up what happened: the tickets, how often each problem was seen, what was written and what not."""
     tickets: dict[str, dict[str, Any]] = {}
     outcomes: Counter[tuple[str, str]] = Counter()
@@ -152,6 +152,7 @@ def summarize(days: Any, results: Any) -> dict[str, Any]:
     failed = sum(len(day["anomalies"]) for day in days[:])
     log.info("%d checks passed, %d failed, %d tickets", passed, failed, len(tickets))
     return {
+        "checks": (params or {})["checks"],
         "passed": passed,
         "failed": failed,
         "tickets": tickets,

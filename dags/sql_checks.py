@@ -16,7 +16,8 @@ from airflow.sdk import BaseHook, Context, XComArg, dag, task
 
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
 
-CONNECTION = "flights_db"  # of type sqlite, for example AIRFLOW_CONN_FLIGHTS_DB=sqlite:////tmp/flights.db
+# For example AIRFLOW_CONN_FLIGHTS_DB='{"conn_type": "sqlite", "host": "/path/of/flights.db"}'.
+CONNECTION = "flights_db"
 TABLE = "blizzard_flights"
 WEEK = {("2", str(day)) for day in range(4, 11)}
 COLUMNS = ("origin", "dest", "carrier", "tailnum", "dep_time", "dep_delay", "arr_delay", "time_hour")

@@ -40,10 +40,12 @@ class Stack:
 
     :param env: What they get besides this process's own environment.
     :param logs: Folder for ``<name>.log`` of each.
+    :param grace_s: How long they may take to end when asked to.
     """
 
-    def __init__(self, env: dict[str, str], logs: Path) -> None:
+    def __init__(self, env: dict[str, str], logs: Path, grace_s: float = 12) -> None:
         self.logs = logs
+        self.grace_s = grace_s
         self._env = os.environ | env
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._known: set[psutil.Process] = set()
@@ -114,9 +116,9 @@ class Stack:
         """Return where a program's output goes."""
         return self.logs / f"{name}.log"
 
-    def end(self, grace_s: float = 12) -> None:
+    def end(self) -> None:
         """Ask everything of the stack to end; make it, after a while."""
-        give_up = time.monotonic() + grace_s
+        give_up = time.monotonic() + self.grace_s
         asked: set[psutil.Process] = set()
         # Looked up again each time: something may be started while the rest ends.
         while ours := self._alive():

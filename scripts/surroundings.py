@@ -29,7 +29,7 @@ def airflow_settings(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__SERVICENOW_DQ__STORE": f"sqlite:///{home / 'servicenow_dq.db'}",
-        "AIRFLOW_CONN_FLIGHTS_DB": f"sqlite:///{home / 'checked.db'}",
+        "AIRFLOW_CONN_FLIGHTS_DB": as_json({"conn_type": "sqlite", "host": str(home / "checked.db")}),
         # The checkout is on nobody's path; byte code beside the DAGs would be the only thing written outside.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
