@@ -1,4 +1,4 @@
-"""How a request is signed. OAuth is authlib's; what is ours is who shares a token and when it is renewed."""
+"""How a request is signed, who shares a token, and when it is renewed."""
 
 from __future__ import annotations
 
@@ -7,37 +7,18 @@ import hashlib
 import os
 import threading
 import time
-import uuid
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import requests
 from requests.auth import AuthBase
 
-from airflow_provider_servicenow_dq.client.answers import failure_of, is_json
-from airflow_provider_servicenow_dq.exceptions import (
-    AuthenticationError,
-    MayHaveHappenedError,
-    ServiceNowConfigError,
-    ServiceNowError,
-    UnreachableError,
-)
+from airflow_provider_servicenow_dq.client.oauth import Token, fetch_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import requests
+
     from airflow_provider_servicenow_dq.client.config import InstanceConfig
-
-#: Life of a token where the instance names none: its documented default.
-_USUAL_LIFE_S = 1800.0
-#: A token is renewed this long before it ends, or at half of its life if that is shorter: until it ends the
-#: instance always returns the current one, so what is left of it can be short.
-_MARGIN_S = 60.0
-
-#: How a key signs; the instance takes RS and ES of 256 to 512 bits.
-_ALGORITHMS = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
-_ASSERTION_LIFE_S = 300
 
 
 class InstanceAuth(AuthBase):
@@ -61,18 +42,12 @@ class InstanceAuth(AuthBase):
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    value: str = field(repr=False)
-    renew_at: float
-
-
 class _Cell:
     """The current token of one account, and the lock under which it is fetched."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.token: _Token | None = None
+        self.token: Token | None = None
 
 
 class _Cells:
@@ -118,7 +93,7 @@ class TokenAuth(InstanceAuth):
         cell = _CELLS.of(self._config)
         with cell.lock:
             if cell.token is None or time.monotonic() >= cell.token.renew_at:
-                cell.token = _fetch_token(self._config, self._on_secret)
+                cell.token = fetch_token(self._config, self._on_secret)
             token = cell.token.value
         if token != self._told:
             self._on_secret(token)
@@ -149,116 +124,3 @@ def auth_for(config: InstanceConfig, on_secret: Callable[[str], None]) -> Instan
     pair = base64.b64encode(f"{config.login}:{config.password}".encode()).decode()
     on_secret(pair)
     return InstanceAuth("Authorization", f"Basic {pair}")
-
-
-def _fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> _Token:
-    """Ask the instance for a token.
-
-    :raises UnreachableError: Also where the answer was lost: the request that needed the token was not sent.
-    :raises AuthenticationError: If it refuses.
-    """
-    # Only those who use OAuth pay for loading it.
-    from authlib.integrations.base_client import OAuthError  # noqa: PLC0415  # see above
-    from authlib.integrations.requests_client import OAuth2Session  # noqa: PLC0415  # see above
-
-    grant = _grant(config, on_secret)
-    failure: ServiceNowError
-    # The instance takes the secret in the body only (glide.oauth.allow.parameters.in.post.body.only).
-    how = "client_secret_post"
-    with OAuth2Session(config.client_id, config.client_secret, token_endpoint_auth_method=how) as session:
-        session.trust_env = not config.is_loopback
-        session.register_compliance_hook("access_token_response", _checked_reply)
-        try:
-            reply = session.fetch_token(
-                f"{config.base_url}/oauth_token.do",
-                timeout=config.timeout_s / 3,  # it delays a write, which must not be sent late
-                allow_redirects=False,
-                verify=config.verify,
-                cert=config.certificate,
-                proxies=config.proxies,
-                **grant,
-            )
-        except OAuthError as error:
-            failure = _refusal(error.error, error.description)
-        except MayHaveHappenedError as error:
-            failure = UnreachableError(f"No token: {error}", error.retry_after)
-        except requests.RequestException as error:
-            failure = UnreachableError(f"No token: {config.host} did not answer ({type(error).__name__})")
-        else:
-            return _token_of(reply, on_secret)
-    # Raised outside the handler: the library's error carries the request with the secrets in its body.
-    raise failure
-
-
-def _grant(config: InstanceConfig, on_secret: Callable[[str], None]) -> dict[str, str]:
-    """Return the form fields that say by what right we ask, beside the client's own."""
-    if config.auth_type == "oauth_password":
-        return {"grant_type": "password", "username": config.login or "", "password": config.password or ""}
-    if config.auth_type == "oauth_jwt":
-        assertion = _assertion(config)
-        on_secret(assertion)
-        return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
-    return {"grant_type": "client_credentials"}
-
-
-def _assertion(config: InstanceConfig) -> str:
-    """Return a signed JWT: login is the subject, the client id issuer and audience (create-jwt-endpoint.md).
-
-    :raises ServiceNowConfigError: If the key cannot sign.
-    """
-    from joserfc import errors, jwk, jwt  # noqa: PLC0415  # as in _fetch_token
-
-    now = int(time.time())
-    claims = {"iss": config.client_id, "aud": config.client_id, "sub": config.login, "jti": uuid.uuid4().hex}
-    pem = config.jwt_private_key or ""
-    try:
-        key: jwk.RSAKey | jwk.ECKey
-        try:
-            key = jwk.RSAKey.import_key(pem)
-        except errors.InvalidKeyTypeError:
-            key = jwk.ECKey.import_key(pem)
-        algorithm = _ALGORITHMS[key.curve_name if isinstance(key, jwk.ECKey) else "RSA"]
-        header = {"alg": algorithm} | ({"kid": config.jwt_kid} if config.jwt_kid else {})
-        return jwt.encode(header, claims | {"iat": now, "exp": now + _ASSERTION_LIFE_S}, key, [algorithm])
-    except (errors.JoseError, ValueError, TypeError, KeyError) as error:
-        reason = type(error).__name__
-    raise ServiceNowConfigError(f"jwt_private_key cannot sign ({reason}): it must be an RSA or EC key in PEM")
-
-
-def _checked_reply(reply: requests.Response) -> requests.Response:
-    """Return a reply that authlib can read; anything else than JSON is told in our words.
-
-    :raises ServiceNowError: If it is a page, 429 or 5xx.
-    """
-    understood = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-    readable = is_json(reply.headers) and reply.status_code in understood
-    try:
-        if readable and isinstance(reply.json(), dict):
-            return reply
-    except requests.JSONDecodeError:
-        pass
-    raise failure_of(reply.status_code, reply.headers, reply.content)
-
-
-def _refusal(error: str, description: str | None) -> AuthenticationError:
-    """Return what a refused token means. ServiceNow says ``access_denied`` for nearly everything."""
-    return AuthenticationError(
-        HTTPStatus.UNAUTHORIZED,
-        f"No token: {description or error}",
-        "ServiceNow says so for a wrong client id, client secret, login or password, and where the grant is "
-        "switched off or the OAuth client has no user",
-    )
-
-
-def _token_of(reply: dict[str, Any], on_secret: Callable[[str], None]) -> _Token:
-    value = reply.get("access_token")
-    if not isinstance(value, str) or not value:
-        raise AuthenticationError(HTTPStatus.UNAUTHORIZED, "No token: the answer holds none")
-    on_secret(value)
-    if isinstance(refresh := reply.get("refresh_token"), str):
-        on_secret(refresh)
-    try:
-        life = float(reply.get("expires_in") or _USUAL_LIFE_S)
-    except (TypeError, ValueError):
-        life = _USUAL_LIFE_S
-    return _Token(value, time.monotonic() + life - min(_MARGIN_S, life / 2))

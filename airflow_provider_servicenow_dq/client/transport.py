@@ -1,4 +1,4 @@
-"""The only sockets: one session per instance, and requests that are repeated only where that is safe.
+"""The only way to an instance: requests that are repeated only where that is safe.
 
 The rule is the question "did anything happen?": what cannot have happened is repeated, what may have
 happened is repeated for reads only, and everything else is raised.
@@ -11,18 +11,15 @@ import os
 import threading
 import time
 from functools import partial
-from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
 import tenacity
-from requests.adapters import HTTPAdapter
 
-from airflow_provider_servicenow_dq import __version__
 from airflow_provider_servicenow_dq.client.answers import Answer, read_answer
-from airflow_provider_servicenow_dq.client.auth import InstanceAuth, auth_for
+from airflow_provider_servicenow_dq.client.auth import auth_for
 from airflow_provider_servicenow_dq.client.lost import LIBRARY_ERRORS, without_answer
+from airflow_provider_servicenow_dq.client.session import InstanceSession
 from airflow_provider_servicenow_dq.exceptions import (
     MayHaveHappenedError,
     NothingHappenedError,
@@ -43,63 +40,6 @@ _MAX_WAIT_S = 60.0
 #: Nobody needs longer to open a connection, however long the answer may take.
 _MAX_CONNECT_S = 10.0
 _CHUNK = 1 << 16
-
-
-class InstanceSession(requests.Session):
-    """A session of one instance: it keeps no cookies, follows no redirect and never waits for ever.
-
-    Cookies would queue all requests of one session behind each other on the instance, which drops those
-    that are too many with a 202. There is no adapter for any other host, so credentials cannot go there.
-
-    :param config: The instance. A path given instead of a URL is one of this instance.
-    :param auth: What signs every request.
-    """
-
-    def __init__(self, config: InstanceConfig, auth: InstanceAuth) -> None:
-        super().__init__()
-        self.base_url = config.base_url
-        self.timeout_s = config.timeout_s
-        self.instance_auth = auth
-        self.auth = auth
-        self.headers["Accept"] = "application/json"
-        self.headers["User-Agent"] = f"airflow-provider-servicenow-dq/{__version__}"
-        self.verify = config.verify
-        self.cert = config.certificate
-        # A company's proxy and CA bundle are found in the environment, but never lie before a sandbox.
-        self.trust_env = not config.is_loopback
-        self.proxies = config.proxies or {}
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.adapters.clear()
-        self.mount(
-            f"{config.base_url}/", HTTPAdapter(pool_connections=1, pool_maxsize=config.max_concurrency)
-        )
-
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request; ``/api/now/…`` is a path of the instance."""
-        if isinstance(url, str) and url.startswith("/"):
-            url = self.base_url + url
-        if self.verify is not True:
-            # REQUESTS_CA_BUNDLE of the environment would otherwise win over the connection's own choice.
-            kwargs.setdefault("verify", self.verify)
-        return super().request(method, url, *args, **kwargs)
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a prepared request, once more with a new token if the instance refuses the one in use."""
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = self.timeout_s
-        response = super().send(request, **kwargs)
-        if response.status_code != HTTPStatus.UNAUTHORIZED or not isinstance(
-            request.body, str | bytes | None
-        ):
-            return response
-        if not self.instance_auth.renew(request):
-            return response
-        response.close()
-        return super().send(self.instance_auth(request.copy()), **kwargs)
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the library passes it
-        """Return None: a redirect leads to a login page or away from the instance."""
-        return None
 
 
 class Transport:
