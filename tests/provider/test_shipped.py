@@ -1,0 +1,53 @@
+"""What the provider info names exists, and what exists is named."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink
+
+import airflow_provider_servicenow_dq as package
+from airflow_provider_servicenow_dq.get_provider_info import get_provider_info
+
+# Read by Airflow's DAG processor and by Alembic, not to be imported by us.
+RUN_BY_OTHERS = (f"{package.__name__}.example_dags", f"{package.__name__}.store.migrations.")
+
+
+def test_every_class_and_module_named_can_be_imported():
+    info = get_provider_info()
+    paths = [*info["extra-links"], *(kind["hook-class-name"] for kind in info["connection-types"])]
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        assert inspect.isclass(getattr(importlib.import_module(module), name)), path
+    for kind in ("hooks", "operators"):
+        for entry in info[kind]:
+            for module in entry["python-modules"]:
+                importlib.import_module(module)
+
+
+def test_everything_shipped_is_listed():
+    kinds = {"hooks": BaseHook, "operators": BaseOperator, "extra-links": BaseOperatorLink}
+    shipped: dict[str, set[str]] = {kind: set() for kind in kinds}
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if found.name.startswith(RUN_BY_OTHERS):
+            continue
+        module = importlib.import_module(found.name)
+        for kind, base in kinds.items():
+            for name, cls in inspect.getmembers(module, inspect.isclass):
+                if issubclass(cls, base) and cls.__module__ == module.__name__ and not name.startswith("_"):
+                    shipped[kind].add(f"{module.__name__}.{name}")
+
+    info = get_provider_info()
+    assert set(info["extra-links"]) == shipped["extra-links"]
+    for kind in ("hooks", "operators"):
+        listed = {module for entry in info[kind] for module in entry["python-modules"]}
+        assert listed == {path.rpartition(".")[0] for path in shipped[kind]}, kind
+
+
+def test_the_type_of_the_hook_is_the_type_of_the_form():
+    (kind,) = get_provider_info()["connection-types"]
+    module, _, name = kind["hook-class-name"].rpartition(".")
+    hook = getattr(importlib.import_module(module), name)
+    assert (hook.conn_type, hook.hook_name) == (kind["connection-type"], kind["hook-name"])
