@@ -124,7 +124,6 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self._answer(Request(method, self.path, headers, body))
         if answer is None:
             self.close_connection = True
-            _cut(self.connection)
         else:
             self._send(answer)
 

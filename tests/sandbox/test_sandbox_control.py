@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -121,16 +122,34 @@ def test_two_sandboxes_know_nothing_of_each_other(sandbox, client):
         assert other.requests == []
 
 
-def test_an_instance_is_down_even_if_a_forked_process_holds_its_sockets(sandbox, client):
-    client.create()
+@contextlib.contextmanager
+def forked_process():
+    """A child with a copy of every socket that is open."""
     child = os.fork()
     if child == 0:
         time.sleep(30)
         os._exit(0)
     try:
-        sandbox.stop()
-        with pytest.raises(requests.ConnectionError):
-            client.table("GET", "incident", timeout=2)
+        yield
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_an_instance_is_down_even_if_a_forked_process_holds_its_sockets(sandbox, client):
+    client.create()
+    with forked_process():
+        sandbox.stop()
+        with pytest.raises(requests.ConnectionError):
+            client.table("GET", "incident", timeout=2)
+
+
+def test_a_connection_is_dropped_even_if_a_forked_process_holds_a_copy(sandbox, client):
+    with requests.Session() as session:
+        session.auth = client.auth
+        address = f"{sandbox.url}/api/now/table/incident"
+        session.get(address, timeout=5)
+        with forked_process():
+            sandbox.fail_next("drop_before")
+            with pytest.raises(requests.ConnectionError):
+                session.get(address, timeout=2)

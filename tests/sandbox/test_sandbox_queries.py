@@ -133,6 +133,7 @@ def instance():
         ("sys_created_onMORETHANsys_updated_on@day@before@2", "four three"),
         ("sys_created_onLESSTHANsys_updated_on@day@before@2", "one two"),
         ("sys_updated_onMORETHANsys_created_on@hour@after@72", "four"),
+        ("sys_updated_onLESSTHANsys_created_on@day@before@9", ""),
         ("sys_created_onDATEPARTFriday@javascript:gs.datePart('dayofweek','friday','EE')", "one"),
         ("sys_created_onDATEPARTnoon@javascript:gs.datePart('hour','11','GT')", "four one three two"),
         ("caller_idDYNAMIC90d1921e5f510100a9ad2572f2b477fe", ""),
@@ -209,6 +210,14 @@ def test_case_counts_in_equality_where_the_switch_says_so():
     assert found(instance, "short_description=ONE") == ""
     assert found(instance, "short_descriptionINONE,two") == "two"
     assert found(instance, "correlation_id!=abc") == "four one three two"
+
+
+def test_a_date_without_a_time_is_its_midnight():
+    instance = make_instance()
+    midnight = {"short_description": "midnight", "sys_created_on": "2026-03-19 00:00:00"}
+    instance.insert(instance.account("admin"), "incident", midnight)
+    assert found(instance, "sys_created_on=2026-03-19") == "midnight"
+    assert found(instance, "sys_created_on>2026-03-19") == "one two"
 
 
 def test_days_begin_at_the_users_midnight():

@@ -115,4 +115,6 @@ def test_client_credentials_can_be_off_as_they_are_by_default_on_a_real_instance
 
 def test_no_secret_of_the_token_endpoint_is_remembered(sandbox, client):
     client.send("POST", "/oauth_token.do", data=CLIENT, auth=None)
+    client.send("POST", "/oauth_token.do", json=CLIENT, auth=None)
+    assert len(sandbox.requests) == 2
     assert "sandbox-secret" not in repr(sandbox.requests)
