@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.exceptions import StoreError, StoreTooNewError
+from airflow_provider_servicenow_dq.exceptions import StoreError
 from airflow_provider_servicenow_dq.store.schema import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ class Store:
     Threads may share a store; a forked child opens connections of its own.
 
     :param url: SQLAlchemy URL, ``sqlite:////path/to/file.db`` or ``postgresql+psycopg2://…``.
+    :raises StoreError: If it is no URL.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = sa.make_url(url)
+        self._url = _parsed(url)
         self._engine: Engine | None = None
         self._pid = 0
         self._lock = threading.Lock()
@@ -76,15 +77,30 @@ class Store:
             if self._engine is None or self._pid != os.getpid():
                 if self._engine is not None:
                     self._engine.dispose(close=False)  # the parent's connections are not ours to close
-                engine = _create_engine(self._url)
+                engine = _create_engine(self._url, repr(self))
                 _migrate(engine, repr(self))
                 self._engine, self._pid = engine, os.getpid()
             return self._engine
 
 
-def _create_engine(url: sa.URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+def _parsed(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        # Not even a part of it is shown: what stands where the port should be may be the password.
+        raise StoreError(
+            "The store's address is no SQLAlchemy URL (special characters in it need %XX)"
+        ) from None
+
+
+def _create_engine(url: sa.URL, name: str) -> Engine:
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise StoreError(f"{name} cannot be opened: a store is sqlite:///… or postgresql+psycopg2://…")
+    if url.get_backend_name() == "postgresql":
+        try:
+            return sa.create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        except (ImportError, sa.exc.NoSuchModuleError) as error:
+            raise StoreError(f"{name} cannot be opened: {error}") from error
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
@@ -111,10 +127,8 @@ def _migrate(engine: Engine, name: str) -> None:
                 from airflow_provider_servicenow_dq.store.migrations import run  # noqa: PLC0415 (Alembic is heavy)
 
                 run.upgrade(connection, current=current, name=name)
-    except StoreTooNewError:
-        raise
-    except (sa.exc.OperationalError, sa.exc.NoSuchModuleError) as error:
-        raise StoreError(f"{name} cannot be opened: {error}") from error
+    except sa.exc.DBAPIError as error:
+        raise StoreError(f"{name} cannot be opened: {error.orig}") from error
 
 
 def _current_revision(connection: Connection) -> str | None:

@@ -1,0 +1,59 @@
+"""Stores of their own, and somewhere for entries, claims and tickets to be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_servicenow_dq.store.outbox import Address, Draft
+from airflow_provider_servicenow_dq.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def open_store(url: str) -> Iterator[Callable[[], Store]]:
+    """Open the test's database, each time as another process would."""
+    opened = []
+
+    def open_one() -> Store:
+        opened.append(Store(url))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def address() -> Address:
+    return Address("acme.service-now.com", "incident", "dq:custom:" + "a" * 32)
+
+
+@pytest.fixture
+def draft(address: Address) -> Callable[..., Draft]:
+    """Make an intent; its text is what a corrected DAG would change."""
+
+    def make(intent: str = "report|one", text: str = "first", at: Address = address) -> Draft:
+        return Draft(at, intent, "report", {"text": text}, key="k" * 32)
+
+    return make

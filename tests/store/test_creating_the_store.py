@@ -1,0 +1,218 @@
+"""The store makes and migrates its database by itself, whoever comes first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from airflow_provider_servicenow_dq.exceptions import StoreError, StoreTooNewError
+from airflow_provider_servicenow_dq.store import instances, outbox, schema
+from airflow_provider_servicenow_dq.store.store import Store
+
+_fork = multiprocessing.get_context("fork")
+
+
+def differences(store):
+    """Return what Alembic would have to change to make the database the one that schema.py describes."""
+    with store.begin() as connection:
+        options = {"compare_type": True, "version_table": schema.VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=options)
+        return compare_metadata(context, schema.metadata)
+
+
+def columns(connection):
+    """Return every column, key and index of our tables, as the database itself sees them."""
+    inspector = sa.inspect(connection)
+    return {
+        table: (
+            [(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)],
+            inspector.get_pk_constraint(table),
+            sorted(inspector.get_unique_constraints(table), key=str),
+            sorted(inspector.get_foreign_keys(table), key=str),
+            sorted(inspector.get_indexes(table), key=str),
+        )
+        for table in schema.metadata.tables
+    }
+
+
+versions = sa.table(schema.VERSION_TABLE, sa.column("version_num"))
+
+
+def set_version(url, version):
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(versions.update().values(version_num=version))
+    engine.dispose()
+
+
+def version(store):
+    with store.begin() as connection:
+        return connection.execute(sa.select(versions)).scalar_one()
+
+
+def test_the_first_use_makes_the_database(store, tmp_path):
+    assert not (tmp_path / "store.db").exists()
+
+    with store.begin() as connection:
+        assert set(sa.inspect(connection).get_table_names()) == {
+            *schema.metadata.tables,
+            schema.VERSION_TABLE,
+        }
+
+    assert version(store) == schema.HEAD
+
+
+def test_the_migrations_make_the_tables_of_the_schema(store):
+    assert differences(store) == []
+
+
+def test_the_migrations_make_what_sqlalchemy_would_make_of_the_schema(store, tmp_path):
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'made.db'}")
+    schema.metadata.create_all(engine)
+
+    with store.begin() as migrated, engine.connect() as made:
+        assert columns(migrated) == columns(made)
+    engine.dispose()
+
+
+def test_a_store_that_exists_keeps_what_is_in_it(open_store):
+    with open_store().begin() as connection:
+        instances.learn(connection, "acme", user_name="svc_airflow")
+
+    with open_store().begin() as connection:
+        assert instances.get(connection, "acme").user_name == "svc_airflow"
+
+
+def test_a_store_of_a_newer_version_is_refused_in_words_that_name_the_way_out(store, open_store, url):
+    store.upgrade()
+    set_version(url, "9999")
+
+    with pytest.raises(StoreTooNewError, match="schema '9999'") as refusal, open_store().begin():
+        pass
+
+    words = str(refusal.value)
+    assert "upgrade the package" in words
+    assert "[servicenow_dq] store" in words
+
+
+def test_a_refused_store_is_left_as_it_was(store, open_store, url):
+    store.upgrade()
+    set_version(url, "9999")
+
+    with pytest.raises(StoreTooNewError):
+        open_store().upgrade()
+
+    assert version(store) == "9999"
+
+
+def test_readers_do_not_wait_for_a_writer(store, open_store):
+    with store.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+
+
+def test_what_is_read_in_a_transaction_is_still_true_when_it_writes(store, url):
+    store.upgrade()
+    other = sa.create_engine(url, connect_args={"timeout": 0})
+
+    with store.begin(), pytest.raises(sa.exc.OperationalError, match="locked"), other.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO dq_instance (host) VALUES ('acme')")
+    other.dispose()
+
+
+def test_an_error_rolls_the_transaction_back(store):
+    def learn_and_fail():
+        with store.begin() as connection:
+            instances.learn(connection, "acme", user_name="svc_airflow")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        learn_and_fail()
+
+    with store.begin() as connection:
+        assert instances.get(connection, "acme").user_name is None
+
+
+def _record(url, barrier, draft, number, now):
+    store = Store(url)
+    barrier.wait()
+    with store.begin() as connection:
+        outbox.record(
+            connection, [draft(f"report|{number}"), draft("report|shared")], recorded_by=str(number), now=now
+        )
+
+
+def test_twenty_processes_may_open_a_new_store_at_once(url, draft, now, open_store):
+    barrier = _fork.Barrier(20)
+    crowd = [_fork.Process(target=_record, args=(url, barrier, draft, number, now)) for number in range(20)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+
+    assert [process.exitcode for process in crowd] == [0] * 20
+    with open_store().begin() as connection:
+        intents = connection.execute(sa.select(schema.outbox.c.idempotency_key)).scalars().all()
+    assert sorted(intents) == sorted([*(f"report|{number}" for number in range(20)), "report|shared"])
+
+
+def _own_connections(store, parents, answers):
+    with store.begin() as connection:
+        answers.put((connection.connection.dbapi_connection is parents, os.getpid()))
+
+
+def test_a_forked_child_opens_connections_of_its_own(store):
+    with store.begin() as connection:
+        parents = connection.connection.dbapi_connection
+    answers = _fork.SimpleQueue()
+    child = _fork.Process(target=_own_connections, args=(store, parents, answers))
+    child.start()
+    child.join()
+
+    assert child.exitcode == 0
+    assert answers.get() == (False, child.pid)
+    with store.begin() as connection:
+        assert connection.connection.dbapi_connection is parents
+
+
+@pytest.mark.parametrize(
+    "broken", ["sqlite:////no/such/folder/store.db", "postgresql+psycopg2://u:s3cret-4711@127.0.0.1:1/db"]
+)
+def test_a_store_that_cannot_be_opened_is_an_error_in_words_without_its_password(broken):
+    with pytest.raises(StoreError, match="cannot be opened") as refusal:
+        Store(broken).upgrade()
+
+    assert "4711" not in str(refusal.value)
+    assert "4711" not in repr(refusal.value)
+
+
+def test_a_file_that_is_no_database_is_an_error_in_words(url, tmp_path):
+    (tmp_path / "store.db").write_text("not a database, whatever its name says" * 100)
+
+    with pytest.raises(StoreError, match="not a database"):
+        Store(url).upgrade()
+
+
+@pytest.mark.parametrize("url", ["mysql://u:s3cret-4711@127.0.0.1/db", "nonsense://u:s3cret-4711@host/db"])
+def test_other_databases_are_refused_in_words(url):
+    with pytest.raises(StoreError, match=r"sqlite.*postgresql") as refusal:
+        Store(url).upgrade()
+
+    assert "4711" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql//u:s3cret-4711@host/db", "postgresql://host:s3cret-4711/db"])
+def test_a_url_that_cannot_be_read_is_refused_without_showing_it(url):
+    with pytest.raises(StoreError, match="no SQLAlchemy URL") as refusal:
+        Store(url)
+
+    assert "4711" not in str(refusal.value)
+
+
+def test_a_password_is_never_shown():
+    assert "4711" not in repr(Store("postgresql+psycopg2://u:s3cret-4711@host/db"))
