@@ -23,7 +23,7 @@ from airflow_provider_servicenow_dq.exceptions import (
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
@@ -41,8 +41,10 @@ _KEY_TAKEN: Final = "Error during insert"
 _IN_DOUBT: Final = (MayHaveHappenedError, ForbiddenError, NotServiceNowError)
 
 
-def deliver(desk: Desk, address: Address, *, run: str) -> None:
-    """Deliver what waits at an address, in order; what is refused is dead when this returns.
+def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
+    """Deliver what waits at an address, in order; what is refused is dead at the end.
+
+    Yields the ids of the entries that it has taken into its hands: nobody else delivers them meanwhile.
 
     The instance must have been looked at just before (:mod:`~airflow_provider_servicenow_dq.desk.lookup`).
 
@@ -53,6 +55,9 @@ def deliver(desk: Desk, address: Address, *, run: str) -> None:
     with claimed(desk, address) as lease:
         if lease.waited:
             lookup.look(desk, [address], run=run)
+        with lease.transaction() as connection:
+            waiting = outbox.waiting(connection, address)
+        yield from (entry.id for entry in waiting)
         delivery = _Delivery(desk, lease, address, run)
         while sending := delivery.next():
             delivery.handle(sending)
@@ -225,7 +230,7 @@ class _Delivery:
         """Take over what somebody else opened for the same problem at the same moment, and decide again."""
         with self.lease.transaction() as connection:
             lookup.adopt_found(connection, self.desk, self.address, record, run=self.run)
-            settle.waits(connection, sending.entries, None)
+            settle.waits(connection, sending.entries, None, uncount=True)
 
     def _done(self, sending: _Sending, record: dict[str, Any] | None) -> None:
         now = self.desk.now()

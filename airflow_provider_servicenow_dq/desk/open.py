@@ -63,7 +63,8 @@ class _Item:
     sighting: Sighting
     own_address: Address
     entry: Entry | None
-    was_done: bool = False
+    was_done_by_us: bool = False
+    repeated: bool = False
 
 
 def open_tickets(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run: Run) -> Opening:
@@ -76,8 +77,8 @@ def open_tickets(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run:
     :param run: Who reports.
     """
     items = _record(desk, anomalies, order, run)
-    failed = _deliver_all(desk, items, order, run)
-    return _opening(desk, items, failed)
+    crew = _deliver_all(desk, items, order, run)
+    return _opening(items, crew)
 
 
 def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) -> list[_Item]:
@@ -106,11 +107,11 @@ def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) ->
         for item in prepared:
             entry = entries.get(_intent(item)) if order.wants(item.anomaly) else None
             intent = _intent(item)
-            done = intent in seen or (
-                entry is not None and entry.state == outbox.DONE and entry.recorded_by != run.task
-            )
+            # A task that runs again after it was killed tells what it did the first time.
+            by_us = entry is not None and entry.state == outbox.DONE and entry.recorded_by == run.task
+            repeated = intent in seen
             seen.add(intent)
-            items.append(_Item(item.anomaly, item.sighting, item.own_address, entry, was_done=done))
+            items.append(_Item(item.anomaly, item.sighting, item.own_address, entry, by_us, repeated))
     return items
 
 
@@ -156,11 +157,12 @@ def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) ->
     return homes
 
 
-def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> list[ServiceNowError]:
-    """Deliver what waits for these items; return what stopped it, if anything did."""
+def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> _Crew:
+    """Deliver what waits for these items; return who did it, who knows what stopped them."""
+    crew = _Crew(desk, run.dag_run)
     waiting = [item.entry for item in items if item.entry is not None and item.entry.state != outbox.DONE]
     if not waiting:
-        return []
+        return crew
     addresses = _by_severity(waiting)
     try:
         look(desk, addresses, run=run.dag_run)
@@ -168,8 +170,8 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
     except StoreError:
         raise
     except ServiceNowError as error:
-        return [error]
-    crew = _Crew(desk, run.dag_run)
+        crew.failed.append(error)
+        return crew
     alone = [*first, *_until_known(desk, addresses)]
     for address in alone:
         crew.deliver(address)
@@ -178,7 +180,7 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
         for number, _ in enumerate(pool.map(crew.deliver, rest), start=1):
             if number % _PROGRESS_EVERY == 0:
                 log.info("Delivered to %s of %s tickets", number, len(rest))
-    return crew.failed
+    return crew
 
 
 @dataclass(slots=True)
@@ -188,13 +190,15 @@ class _Crew:
     desk: Desk
     run: str
     failed: list[ServiceNowError] = field(default_factory=list)
+    handled: set[int] = field(default_factory=set)
     stop: Event = field(default_factory=Event)
 
     def deliver(self, address: Address) -> None:
         if self.stop.is_set():
             return
         try:
-            deliver(self.desk, address, run=self.run)
+            for entry_id in deliver(self.desk, address, run=self.run):
+                self.handled.add(entry_id)
         except StoreError:
             self.stop.set()
             raise
@@ -223,28 +227,28 @@ def _by_severity(entries: Sequence[Entry]) -> list[Address]:
     return sorted(worst, key=lambda address: -worst[address])
 
 
-def _opening(desk: Desk, items: Sequence[_Item], failed: Sequence[ServiceNowError]) -> Opening:
-    with desk.store.begin() as connection:
+def _opening(items: Sequence[_Item], crew: _Crew) -> Opening:
+    with crew.desk.store.begin() as connection:
         entries = outbox.by_ids(connection, {item.entry.id for item in items if item.entry is not None})
         linked = tickets.by_ids(
             connection, {entry.ticket_id for entry in entries.values() if entry.ticket_id}
         )
-    opening = Opening([_result(desk, item, entries, linked) for item in items], pending=list(failed))
-    opening.failures = list(dict.fromkeys(_failures(items, entries, failed)))
-    return opening
+    results = [_result(item, crew, entries, linked) for item in items]
+    failures = list(dict.fromkeys(_failures(items, entries, crew.failed)))
+    return Opening(results, failures, pending=crew.failed)
 
 
 def _result(
-    desk: Desk, item: _Item, entries: Mapping[int, Entry], linked: Mapping[int, tickets.Ticket]
+    item: _Item, crew: _Crew, entries: Mapping[int, Entry], linked: Mapping[int, tickets.Ticket]
 ) -> Result:
     if item.entry is None:
-        return result.suppressed(
-            desk, item.anomaly, f"severity {item.anomaly.severity} is below the project's floor"
-        )
+        words = f"severity {item.anomaly.severity} is below the project's floor"
+        return result.suppressed(crew.desk, item.anomaly, words)
     entry = entries[item.entry.id]
     ticket = linked.get(entry.ticket_id) if entry.ticket_id else None
-    known = "unchanged" if item.was_done and entry.action != "suppressed" else None
-    return result.settled(desk, item.anomaly, entry, ticket, action=known)
+    ours = not item.repeated and (entry.id in crew.handled or item.was_done_by_us)
+    known = None if ours or entry.action == "suppressed" else "unchanged"
+    return result.settled(crew.desk, item.anomaly, entry, ticket, action=known)
 
 
 def _failures(

@@ -104,28 +104,14 @@ def _renew(
     recorded_by: str,
     now: datetime,
 ) -> None:
-    revived, in_doubt = [], []
     for draft in drafts:
         entry = known[_draft_identity(draft)]
-        change = {"b_id": entry.id, "b_payload": dict(draft.payload)}
-        if entry.state in {PENDING, DEAD, BLOCKED}:
-            revived.append({**change, "b_by": recorded_by, "b_at": now})
-        elif entry.state == SENDING:
-            in_doubt.append(change)
-    where = _table.update().where(_table.c.id == sa.bindparam("b_id"))
-    if revived:
-        connection.execute(
-            where.values(
-                payload=sa.bindparam("b_payload"),
-                recorded_by=sa.bindparam("b_by"),
-                recorded_at=sa.bindparam("b_at"),
-                state=PENDING,
-                message=None,
-            ),
-            revived,
-        )
-    if in_doubt:
-        connection.execute(where.values(payload=sa.bindparam("b_payload")), in_doubt)
+        if entry.state == DONE:
+            continue
+        values: dict[str, Any] = {"payload": dict(draft.payload)}
+        if entry.state in {DEAD, BLOCKED}:
+            values |= {"state": PENDING, "message": None, "recorded_by": recorded_by, "recorded_at": now}
+        connection.execute(_table.update().where(_table.c.id == entry.id).values(values))
 
 
 def waiting(connection: Connection, address: Address) -> list[Entry]:

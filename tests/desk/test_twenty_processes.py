@@ -1,0 +1,78 @@
+"""Twenty forked processes that see the same problem at the same moment."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import re
+import subprocess
+import sys
+
+import pytest
+from reporting import actions, anomaly, incidents, report
+
+from airflow_provider_servicenow_dq.client.config import InstanceConfig
+from airflow_provider_servicenow_dq.client.names import Names
+from airflow_provider_servicenow_dq.client.table import TableApi
+from airflow_provider_servicenow_dq.client.transport import Transport
+from airflow_provider_servicenow_dq.desk.desk import Desk
+from airflow_provider_servicenow_dq.sandbox.control import SandboxControl
+from airflow_provider_servicenow_dq.store.store import Store
+
+PROCESSES = 20
+
+
+@pytest.fixture
+def instance():
+    """A sandbox in a process of its own: a fork must not copy a running server."""
+    start = "from airflow_provider_servicenow_dq.cli import main; main(['sandbox', '--port', '0'])"
+    command = [sys.executable, "-u", "-c", start]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        address = re.search(r"http://\S+", process.stdout.readline()).group()
+        yield SandboxControl(address)
+        process.terminate()
+
+
+def open_at_once(url, store, results, number):
+    config = InstanceConfig(url, login="svc_airflow", password="airflow-secret", timeout_s=30)
+    with Transport(config) as transport:
+        table_api = TableApi(transport)
+        desk = Desk(config, table_api, Names(table_api), Store(f"sqlite:///{store}"))
+        opening = report(desk, anomaly(), task=f"task {number}")
+    (results / f"{number}.json").write_text(
+        json.dumps({"actions": actions(opening), "results": opening.results, "failures": opening.failures})
+    )
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["each its own store", "one store"])
+def test_twenty_processes_open_one_incident(instance, tmp_path, shared):
+    fork = multiprocessing.get_context("fork")
+    instance.barrier(PROCESSES, method="GET", path=r"table/incident\?.*sys_idIN", timeout_s=60)
+    results = tmp_path / "results"
+    results.mkdir()
+    processes = [
+        fork.Process(
+            target=open_at_once,
+            args=(instance.url, tmp_path / ("one.db" if shared else f"{number}.db"), results, number),
+        )
+        for number in range(PROCESSES)
+    ]
+
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=120)
+
+    told = [json.loads(path.read_text()) for path in results.iterdir()]
+    assert len(told) == PROCESSES
+    assert [each["failures"] for each in told if each["failures"]] == []
+    (incident,) = incidents(instance)
+    assert {each["results"][0]["ticket"]["ticket_number"] for each in told} == {incident["number"]}
+    assert sorted(each["actions"][0] for each in told) == ["created"] + ["unchanged"] * (PROCESSES - 1)
+    assert instance.notes(incident["sys_id"]) == []
+    looks = [each for each in instance.requests if "sys_idIN" in each.query.get("sysparm_query", "")]
+    creates = [each for each in instance.requests if each.method == "POST"]
+    first_look_ends = sorted(each.finished for each in looks)[:PROCESSES]
+    assert min(each.started for each in creates) >= max(each.started for each in looks[:PROCESSES])
+    assert first_look_ends[0] >= max(sorted(each.started for each in looks)[:PROCESSES])
+    assert len(creates) == (1 if shared else PROCESSES)
