@@ -35,6 +35,8 @@ _ATTEMPTS_AT_ONCE: Final = 3
 
 #: This 403 comes and goes when an instance moves a session between nodes (KB2466644).
 _PASSING_REFUSAL: Final = "Failed API level ACL Validation"
+#: A role or an ACL said no, or the record was made and may not be read (KB2697679).
+_ACL: Final = "ACL Exception"
 #: The instance's primary key refused the record (facts of the Table API, duplicate unique key on insert).
 _KEY_TAKEN: Final = "Error during insert"
 
@@ -191,8 +193,7 @@ class _Delivery:
 
         :raises DeliveryPendingError: If that is too long for a worker to wait.
         """
-        with self.desk.store.begin() as connection:
-            honours = instances.get(connection, self.desk.host).honours_sys_id
+        honours = self._honours_sys_id()
         if sending.creates and honours:
             return False  # the primary key refuses a twin, so it may be repeated at once
         left = (sending.tried_at + self.desk.doubt_wait - self.desk.now()).total_seconds()
@@ -217,10 +218,19 @@ class _Delivery:
     def _accept_refusal(self, sending: _Sending, error: ForbiddenError) -> None:
         if error.detail != _PASSING_REFUSAL:
             self._refuse(sending, str(error))
+            if sending.creates and error.detail.startswith(_ACL) and not self._honours_sys_id():
+                raise twins.BlindAccountError(
+                    f"{error}. It may have been created where the account cannot see it, and would be created "
+                    "again and again: nothing more is opened until the account may read what it creates."
+                )
             return
         with self.lease.transaction() as connection:
             settle.waits(connection, sending.entries, str(error))
         raise DeliveryPendingError(f"{error} (this one often passes by itself)")
+
+    def _honours_sys_id(self) -> bool | None:
+        with self.desk.store.begin() as connection:
+            return instances.get(connection, self.desk.host).honours_sys_id
 
     def _refuse(self, sending: _Sending, words: str) -> None:
         with self.lease.transaction() as connection:

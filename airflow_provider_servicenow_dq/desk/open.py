@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.result import Result
+from airflow_provider_servicenow_dq.desk.twins import BlindAccountError
 
 log = logging.getLogger(__name__)
 
@@ -172,10 +173,9 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
     except ServiceNowError as error:
         crew.failed.append(error)
         return crew
-    alone = [*first, *_until_known(desk, addresses)]
-    for address in alone:
+    for address in first:
         crew.deliver(address)
-    rest = [address for address in addresses if address not in set(alone)]
+    rest = crew.deliver_alone_until_known(addresses)
     with ThreadPoolExecutor(max_workers=desk.config.max_concurrency) as pool:
         for number, _ in enumerate(pool.map(crew.deliver, rest), start=1):
             if number % _PROGRESS_EVERY == 0:
@@ -204,18 +204,23 @@ class _Crew:
             raise
         except ServiceNowError as error:
             self.failed.append(error)
-            if isinstance(error, AuthenticationError) or isinstance(error.__cause__, NothingHappenedError):
+            hopeless = isinstance(error, AuthenticationError | BlindAccountError)
+            if hopeless or isinstance(error.__cause__, NothingHappenedError):
                 self.stop.set()  # the next ones would fare no better
 
+    def deliver_alone_until_known(self, addresses: Sequence[Address]) -> Sequence[Address]:
+        """Deliver one by one until it is known what the instance does with our sys_id; return the rest.
 
-def _until_known(desk: Desk, addresses: Sequence[Address]) -> list[Address]:
-    """Return the ticket that goes alone, while it is not known whether the instance keeps our sys_id.
-
-    What it does with that one decides how the others are protected against twins.
-    """
-    with desk.store.begin() as connection:
-        honours = instances.get(connection, desk.host).honours_sys_id
-    return [] if honours else list(addresses[:1])
+        That decides how the others are protected against twins. Where it is ignored, the first ticket of a
+        run always goes alone: it shows whether the account sees what it creates.
+        """
+        for number, address in enumerate(addresses):
+            with self.desk.store.begin() as connection:
+                honours = instances.get(connection, self.desk.host).honours_sys_id
+            if honours or (honours is False and number > 0):
+                return addresses[number:]
+            self.deliver(address)
+        return []
 
 
 def _by_severity(entries: Sequence[Entry]) -> list[Address]:

@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.store.outbox import Address
 
 
+class BlindAccountError(DeliveryPendingError):
+    """The account cannot find what it has just created: it would create it again for ever."""
+
+
 def cancel_all_but_first(desk: Desk, lease: Lease, address: Address, ours: str) -> None:
     """Look again after a create; of several open tickets for one problem the first stays.
 
     The others are canceled only while they are New and nobody but us has touched them.
 
     :param ours: sys_id of the ticket that we have just made.
-    :raises DeliveryPendingError: If our own ticket cannot be found: an account that does not see what it
-        creates would create it again for ever.
+    :raises BlindAccountError: If our own ticket cannot be found.
     """
     lease.make_time()
     rows = lookup.find_rows(desk, address)
     if ours not in {row["sys_id"] for row in rows}:
-        raise DeliveryPendingError(
+        raise BlindAccountError(
             f"A ticket was created in {address.table}, and the account cannot find it by its correlation_id. "
             "It needs read access to what it creates; nothing more is opened until it has it."
         )

@@ -23,6 +23,9 @@ BUSY_TIMEOUT_S: Final = 60
 #: One number of our own, under which PostgreSQL lets one process migrate at a time.
 _MIGRATION_LOCK: Final = 0x5E21CE
 
+#: Alembic keeps what it works on in globals of the process.
+_alembic_alone: Final = threading.Lock()
+
 
 class Store:
     """Our memory: anomalies, tickets, links and the outbox.
@@ -126,7 +129,8 @@ def _migrate(engine: Engine, name: str) -> None:
             if current != HEAD:
                 from airflow_provider_servicenow_dq.store.migrations import run  # noqa: PLC0415 (Alembic is heavy)
 
-                run.upgrade(connection, current=current, name=name)
+                with _alembic_alone:
+                    run.upgrade(connection, current=current, name=name)
     except sa.exc.DBAPIError as error:
         raise StoreError(f"{name} cannot be opened: {error.orig}") from error
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +14,10 @@ from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.desk.desk import Desk
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 #: Lost answers are noticed, and doubts end, within seconds.
 TIMEOUT_S = 0.5
@@ -29,7 +31,13 @@ def server() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(server: Sandbox) -> Iterator[Sandbox]:
-    defaults = {"admin_only_sys_fields": False, "journal_acl": False, "mandatory": (), "abort": (), "hidden": ()}
+    defaults = {
+        "admin_only_sys_fields": False,
+        "journal_acl": False,
+        "mandatory": (),
+        "abort": (),
+        "hidden": (),
+    }
     server.configure(**defaults)
     server.reset()
     yield server

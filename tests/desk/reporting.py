@@ -31,7 +31,12 @@ def anomaly(check: str = "dep_time not null", hour: int | None = 0, **fields: An
 
 
 def report(
-    desk: Desk, *anomalies: Anomaly, run: str = "run", task: str = "task", order: Order | None = None, **rules: Any
+    desk: Desk,
+    *anomalies: Anomaly,
+    run: str = "run",
+    task: str = "task",
+    order: Order | None = None,
+    **rules: Any,
 ) -> Opening:
     """Report anomalies as a task of a DAG would."""
     order = order or Order(Project(**rules))

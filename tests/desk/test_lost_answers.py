@@ -63,9 +63,7 @@ def blind_repeats(sandbox, method):
 
 @pytest.mark.parametrize("known_to_honour", [True, False], ids=["known instance", "first contact"])
 @pytest.mark.parametrize(("kind", "options"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_create_whose_answer_is_lost_makes_one_incident(
-    make_desk, sandbox, kind, options, known_to_honour
-):
+def test_a_create_whose_answer_is_lost_makes_one_incident(make_desk, sandbox, kind, options, known_to_honour):
     desk = make_desk()
     if known_to_honour:
         report(desk, anomaly("another problem"))

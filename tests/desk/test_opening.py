@@ -115,7 +115,10 @@ def test_different_problems_get_different_tickets_in_input_order(desk, sandbox):
 def resolve(sandbox, code="Solution provided"):
     (incident,) = incidents(sandbox)
     sandbox.act_as(
-        "beth.anglin", "incident", incident["sys_id"], {"state": "6", "close_code": code, "close_notes": "done"}
+        "beth.anglin",
+        "incident",
+        incident["sys_id"],
+        {"state": "6", "close_code": code, "close_notes": "done"},
     )
     return incident
 
@@ -194,7 +197,9 @@ def test_a_mute_ends(desk, sandbox):
 
 
 def test_what_is_below_the_floor_gets_no_ticket(desk, sandbox):
-    opening = report(desk, anomaly("a", severity="low"), anomaly("b", severity="medium"), min_severity="medium")
+    opening = report(
+        desk, anomaly("a", severity="low"), anomaly("b", severity="medium"), min_severity="medium"
+    )
 
     assert actions(opening) == ["suppressed", "created"]
     assert opening.results[0]["ticket"] is None
@@ -259,7 +264,9 @@ def test_a_name_of_two_is_an_error_of_that_anomaly_only(desk, sandbox):
 
 
 def test_texts_are_filled_from_the_anomaly(desk, sandbox):
-    order = Order(Project(fields={"u_x": "{check_id}"}), {"short_description": "{check_name} on {dataset}: {severity}"})
+    order = Order(
+        Project(fields={"u_x": "{check_id}"}), {"short_description": "{check_name} on {dataset}: {severity}"}
+    )
 
     report(desk, anomaly("nulls"), order=order)
 
