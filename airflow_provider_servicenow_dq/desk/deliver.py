@@ -220,8 +220,8 @@ class _Delivery:
             self._refuse(sending, str(error))
             if sending.creates and error.detail.startswith(_ACL) and not self._honours_sys_id():
                 raise twins.BlindAccountError(
-                    f"{error}. It may have been created where the account cannot see it, and would be created "
-                    "again and again: nothing more is opened until the account may read what it creates."
+                    f"{error}. It may have been created where the account cannot see it, and would be again: "
+                    "nothing more is opened until the account may read what it creates."
                 )
             return
         with self.lease.transaction() as connection:
