@@ -26,7 +26,8 @@ class Sighting(NamedTuple):
 
 def remember(connection: Connection, sightings: Iterable[Sighting], *, now: datetime) -> None:
     """Keep the newest content of each anomaly, and every occurrence once."""
-    sightings = list(sightings)
+    # In one order for all: two transactions that lock the same rows in different orders wait for each other.
+    sightings = sorted(sightings, key=lambda sighting: sighting.key)
     upsert(
         connection,
         schema.anomaly,
