@@ -261,7 +261,7 @@ def test_a_forked_process_fetches_a_token_even_if_it_was_forked_in_the_middle_of
     thread.start()
     asked_once.wait(20)
     talk = transport(auth_type="oauth_client_credentials")
-    child = multiprocessing.get_context("fork").Process(target=talk.request, args=("GET", PATH))
+    child = multiprocessing.get_context("fork").Process(target=talk.request, args=("GET", PATH), daemon=True)
     child.start()
     child.join(20)
     held.set()

@@ -271,7 +271,7 @@ def test_no_more_requests_are_under_way_than_allowed(stub, transport):
 def test_a_forked_process_opens_connections_of_its_own(stub, transport):
     talk = transport()
     talk.request("GET", PATH)
-    child = multiprocessing.get_context("fork").Process(target=talk.request, args=("GET", PATH))
+    child = multiprocessing.get_context("fork").Process(target=talk.request, args=("GET", PATH), daemon=True)
     child.start()
     child.join(20)
     assert child.exitcode == 0
