@@ -54,10 +54,11 @@ def settled(
     :param action: What happened; None to take what the entry says.
     """
     delivered = entry.state == outbox.DONE
+    known_before = delivered and action is not None
     action = (action or entry.action or "unchanged") if delivered else "unchanged"
     warnings = list(entry.warnings)
     reason = entry.message or ""
-    if action == "unchanged" and delivered and entry.action != "unchanged":
+    if known_before:
         reason = "this occurrence was reported before"
     if not delivered:
         warnings = [f"not delivered ({entry.state}): {reason or 'not tried yet'}", *warnings]
