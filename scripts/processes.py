@@ -53,7 +53,9 @@ class Stack:
     def __enter__(self) -> Self:
         """Make room for the logs, and have SIGTERM end the block like Ctrl-C does."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        signal.signal(signal.SIGTERM, _interrupt)
+        # SIGINT as well: a shell that starts us in the background has it ignored.
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, _interrupt)
         return self
 
     def __exit__(self, *_: object) -> None:
