@@ -38,9 +38,10 @@ def details(anomaly: Anomaly, *, now: datetime) -> str:
     if anomaly.source != "qualytics":
         blocks.append("\n".join(_circumstances(anomaly)))
     blocks.append("\n".join(["**Failed Checks:**", *_failed_checks(anomaly)]))
-    if anomaly.url:
-        blocks.append(f"**View in {name}:** {anomaly.url}")
-    return cut(harmless("\n\n".join(blocks) + "\n"), COLUMN_LENGTHS["description"])
+    link = f"\n\n**View in {name}:** {anomaly.url}" if anomaly.url else ""
+    # The way back is worth more than the end of a long message.
+    end = cut(harmless(link), COLUMN_LENGTHS["description"] // 2) + "\n"
+    return cut(harmless("\n\n".join(blocks)), COLUMN_LENGTHS["description"] - len(end)) + end
 
 
 def _circumstances(anomaly: Anomaly) -> list[str]:
