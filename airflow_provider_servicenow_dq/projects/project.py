@@ -90,6 +90,9 @@ def load_projects(source: Any) -> dict[str, Project]:
     if not isinstance(source, list):
         raise ServiceNowConfigError("projects must be a list of projects, or a mapping of them by id")
     projects = [_project(index, _mapping(f"projects[{index}]", rules)) for index, rules in enumerate(source)]
+    ids = [project.id for project in projects]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise ServiceNowConfigError(f"projects has {', '.join(map(repr, twice))} twice")
     return {DEFAULT_ID: Project(), **{project.id: project for project in projects}}
 
 
