@@ -63,7 +63,7 @@ def _connection_fields() -> dict[str, Any]:
     return {
         "auth_type": {
             "label": "Authentication",
-            "description": "How to log in. Each way reads only the fields that name it.",
+            "description": "How to log in. Each choice reads only the fields that name it.",
             "schema": {
                 "type": "string",
                 "enum": [
@@ -79,17 +79,17 @@ def _connection_fields() -> dict[str, Any]:
         },
         "client_id": {
             "label": "OAuth client ID",
-            "description": "For every oauth_ way; in oauth_jwt it is also the issuer and the audience.",
+            "description": "For the three oauth_... choices; with oauth_jwt also issuer and audience.",
             "schema": _TEXT,
         },
         "client_secret": {
             "label": "OAuth client secret",
-            "description": "For every oauth_ way.",
+            "description": "For the three oauth_... choices.",
             "schema": _SECRET,
         },
         "api_key": {
             "label": "API key",
-            "description": "For api_key; for bearer it is the token (else the password is).",
+            "description": "For api_key. For bearer it is the token; if empty, the password is.",
             "schema": _SECRET,
         },
         "jwt_private_key": {

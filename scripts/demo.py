@@ -125,14 +125,11 @@ def demonstrate(*, keep: bool) -> None:
     """Start what is needed, run the DAG three times, show each."""
     began = time.monotonic()
     HOME.mkdir(exist_ok=True)
-    # The instance forgets everything when it ends, so our memory of it starts anew as well.
-    for old in HOME.glob("servicenow_dq.db*"):
-        old.unlink()
     port = free_port(8099)
     settings = airflow_settings(HOME) | {"AIRFLOW_CONN_SERVICENOW_DEFAULT": as_json(connection_to(port))}
     with Stack(settings, HOME / "logs") as stack:
         step("A ServiceNow to try")
-        url = start_sandbox(stack, port)
+        url = start_sandbox(stack, HOME, port)
         console.print(f"listening at {url}, empty of our incidents")
         step("Airflow's database")
         console.print("created" if migrate(stack, HOME) else "still there from the last time")

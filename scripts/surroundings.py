@@ -46,8 +46,11 @@ def connection_to(port: int) -> dict[str, object]:
     }
 
 
-def start_sandbox(stack: Stack, port: int) -> str:
+def start_sandbox(stack: Stack, home: Path, port: int) -> str:
     """Start a ServiceNow to try and return its address."""
+    # It has forgotten everything, so our memory of it starts anew as well.
+    for old in home.glob("servicenow_dq.db*"):
+        old.unlink()
     stack.start("servicenow", program("servicenow-dq"), "sandbox", "--port", str(port))
     url = f"http://127.0.0.1:{port}"
     stack.wait_for("servicenow", url, timeout_s=30)

@@ -81,7 +81,7 @@ def settings(port: int) -> dict[str, str]:
 
 def start(stack: Stack, airflow_port: int, sandbox_port: int) -> None:
     """Start the parts and return when they are all ready."""
-    start_sandbox(stack, sandbox_port)
+    start_sandbox(stack, HOME, sandbox_port)
     migrate(stack, HOME)
     airflow = program("airflow")
     stack.start("api-server", airflow, "api-server")
