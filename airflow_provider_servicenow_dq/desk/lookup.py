@@ -169,14 +169,16 @@ def _journals(
     """Count the texts of our own notes on tickets that the store does not know yet."""
     remembered = {ticket.sys_id for found in known.values() for ticket in found}
     fresh = [row["sys_id"] for found in rows.values() for row in found if row["sys_id"] not in remembered]
+    if not fresh:
+        return {}
+    ours = user_name(desk)
     counted: dict[str, Counter[str]] = {}
     for chunk in batches(fresh, _CHUNK):
-        query = Query.any_of("element_id", chunk).also(Query.equals({"element": "work_notes"}))
-        for entry in desk.table_api.find(
-            "sys_journal_field", query, fields=("element_id", "value", "sys_created_by")
-        ):
-            if entry.get("sys_created_by") == user_name(desk):
-                counted.setdefault(entry["element_id"], Counter())[text_hash(entry.get("value") or "")] += 1
+        query = Query.any_of("element_id", chunk).also(
+            Query.equals({"element": "work_notes", "sys_created_by": ours})
+        )
+        for entry in desk.table_api.find("sys_journal_field", query, fields=("element_id", "value")):
+            counted.setdefault(entry["element_id"], Counter())[text_hash(entry.get("value") or "")] += 1
     return counted
 
 

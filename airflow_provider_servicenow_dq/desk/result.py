@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 #: Version of the shape, in every item, for whoever reads old XComs.
 SCHEMA_VERSION: Final = 1
 
-#: What one result may take in an XCom, in bytes of JSON.
+#: A result in an XCom is smaller than this, in bytes of JSON.
 MOST_BYTES: Final = 1500
 
 _MOST_WARNINGS: Final = 5
 _WARNING_LENGTH: Final = 200
-_SHORT: Final = 120
+#: Lengths to which texts are cut for an XCom, one after the other until it fits.
+_SHORTER: Final = (160, 120, 80, 40, 20, 10)
+#: What of a ticket may be cut.
+_TEXTS: Final = ("title", "category", "subcategory", "assigned_to", "assigned_group", "requester")
 
 Result = dict[str, Any]
 
@@ -92,26 +95,45 @@ def _result(
         ),
         "action": action,
         "delivered": delivered,
-        "warnings": [cut(warning, _WARNING_LENGTH) for warning in (warnings or [])[:_MOST_WARNINGS]],
+        "warnings": _few(warnings or []),
     }
 
 
+def _few(warnings: list[str]) -> list[str]:
+    if len(warnings) > _MOST_WARNINGS:
+        kept = _MOST_WARNINGS - 1
+        warnings = [*warnings[:kept], f"and {len(warnings) - kept} more"]
+    return [cut(warning, _WARNING_LENGTH) for warning in warnings]
+
+
 def for_xcom(result: Result) -> Result:
-    """Return a result without its ticket's description and small enough for an XCom, with all its keys."""
+    """Return a result without its ticket's description and small enough for an XCom, with all its keys.
+
+    Texts are cut, with a mark, as far as it takes; ids, times and the address stay whole. Warnings go last.
+    """
+    small = _without_description(result)
+    for length in _SHORTER:
+        if _size(small) < MOST_BYTES:
+            return small
+        small = _shortened(small, length)
+    while _size(small) >= MOST_BYTES and small["warnings"]:
+        small["warnings"] = small["warnings"][:-1]
+    return small
+
+
+def _without_description(result: Result) -> Result:
+    ticket = result["ticket"]
+    return {**result, "ticket": None if ticket is None else {**ticket, "description": None}}
+
+
+def _shortened(result: Result, length: int) -> Result:
     ticket = result["ticket"]
     if ticket is not None:
-        metadata = {name: cut(text, _SHORT) for name, text in ticket["metadata"].items()}
-        ticket = {**ticket, "description": None, "metadata": metadata}
-    small = {**result, "ticket": ticket}
-    while _size(small) > MOST_BYTES and small["warnings"]:
-        small["warnings"] = small["warnings"][:-1]
-    if _size(small) > MOST_BYTES:
-        small["message"] = cut(small["message"], _SHORT)
-    if _size(small) > MOST_BYTES and ticket is not None:
-        small["ticket"] = {
-            name: cut(v, _SHORT) if isinstance(v, str) and name != "url" else v for name, v in ticket.items()
-        }
-    return small
+        texts = {name: cut(ticket[name], length) for name in _TEXTS if ticket[name]}
+        metadata = {name: cut(text, length) for name, text in ticket["metadata"].items()}
+        ticket = {**ticket, **texts, "metadata": metadata}
+    warnings = [cut(warning, length) for warning in result["warnings"]]
+    return {**result, "ticket": ticket, "message": cut(result["message"], length), "warnings": warnings}
 
 
 def _size(result: Result) -> int:
