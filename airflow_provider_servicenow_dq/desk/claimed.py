@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
-from airflow_provider_servicenow_dq.store import claims
+from airflow_provider_servicenow_dq.store import claims, outbox
 from airflow_provider_servicenow_dq.store.claims import Claim
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ class Lease:
     """A claim that is ours until it is not.
 
     :param waited: Whether somebody else worked on the ticket before we got it.
+    :param waiting: Ids of the outbox entries that waited there when it became ours.
     """
 
     desk: Desk
     claim: Claim
     waited: bool
+    waiting: list[int]
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -82,8 +84,7 @@ def claimed(desk: Desk, address: Address) -> Iterator[Lease]:
 
     :raises DeliveryPendingError: If it does not come free.
     """
-    claim, waited = _take(desk, address)
-    lease = Lease(desk, claim, waited)
+    lease = _take(desk, address)
     try:
         yield lease
     finally:
@@ -91,7 +92,7 @@ def claimed(desk: Desk, address: Address) -> Iterator[Lease]:
             claims.release(connection, lease.claim)
 
 
-def _take(desk: Desk, address: Address) -> tuple[Claim, bool]:
+def _take(desk: Desk, address: Address) -> Lease:
     patience = min(desk.lease.total_seconds() * 2, LONGEST_SLEEP_S)
     started = desk.now()
     waited = False
@@ -99,8 +100,9 @@ def _take(desk: Desk, address: Address) -> tuple[Claim, bool]:
         now = desk.now()
         with desk.store.begin() as connection:
             taken = claims.take(connection, address, now=now, lease=desk.lease)
-        if isinstance(taken, Claim):
-            return taken, waited
+            if isinstance(taken, Claim):
+                waiting = [entry.id for entry in outbox.waiting(connection, address)]
+                return Lease(desk, taken, waited, waiting)
         if (now - started).total_seconds() >= patience:
             left = max((taken - now).total_seconds(), 0.0)
             raise DeliveryPendingError(f"{address.correlation_id} is being worked on by somebody else", left)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from sqlalchemy.engine import Connection
+
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 
 #: After so many attempts that may have happened and were not found, an entry is dead.
@@ -57,9 +59,7 @@ def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
     with claimed(desk, address) as lease:
         if lease.waited:
             lookup.look(desk, [address], run=run)
-        with lease.transaction() as connection:
-            waiting = outbox.waiting(connection, address)
-        yield from (entry.id for entry in waiting)
+        yield from lease.waiting
         delivery = _Delivery(desk, lease, address, run)
         while sending := delivery.next():
             delivery.handle(sending)
@@ -94,21 +94,26 @@ class _Delivery:
 
     def next(self) -> _Sending | None:
         """Settle what needs no request; return the next write, written down as being sent."""
-        with self.lease.transaction() as connection:
-            waiting = outbox.waiting(connection, self.address)
-            ticket = next(iter(tickets.at(connection, [self.address]).get(self.address, [])), None)
-        if not waiting:
-            return None
-        if under_way := _under_way(waiting):
-            return under_way
-        names = self._resolve_names(steps.needing_names(waiting, ticket))
         self.lease.make_time()
         with self.lease.transaction() as connection:
-            step = steps.plan(connection, self.desk, self.address, names=names, run=self.run)
-            if step is None:
-                return None
-            now = self.desk.now()
-            outbox.start(connection, [entry.id for entry in step.entries], write=step.write, now=now)
+            waiting = outbox.waiting(connection, self.address)
+            if under_way := _under_way(waiting):
+                return under_way
+            known = tickets.at(connection, [self.address]).get(self.address, [])
+            unnamed = steps.needing_names(waiting, known[0] if known else None)
+            if not unnamed:
+                return self._start(connection, {})
+        names = self._resolve_names(unnamed)
+        self.lease.make_time()
+        with self.lease.transaction() as connection:
+            return self._start(connection, names)
+
+    def _start(self, connection: Connection, names: steps.Resolved) -> _Sending | None:
+        step = steps.plan(connection, self.desk, self.address, names=names, run=self.run)
+        if step is None:
+            return None
+        now = self.desk.now()
+        outbox.start(connection, [entry.id for entry in step.entries], write=step.write, now=now)
         attempt = max(entry.attempts for entry in step.entries) + 1
         return _Sending(step.entries, step.write, now, attempt, left_behind=False)
 

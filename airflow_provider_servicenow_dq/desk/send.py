@@ -24,8 +24,14 @@ _RECORDS: Final[Mapping[str, str]] = {
 }
 _USERS: Final = frozenset({"assigned_to", "caller_id", "opened_by", "requested_by"})
 _GROUPS: Final = frozenset({"assignment_group"})
+_NAMED: Final = frozenset({*_RECORDS, *_USERS, *_GROUPS, "watch_list"})
 _JOURNALS: Final = frozenset({"work_notes", "comments"})
 _WARNING_LENGTH: Final = 200
+
+
+def has_names(fields: Mapping[str, str]) -> bool:
+    """Whether any of the columns may hold a name instead of a sys_id."""
+    return not fields.keys().isdisjoint(_NAMED)
 
 
 def resolve_names(names: Names, fields: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

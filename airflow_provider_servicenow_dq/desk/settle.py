@@ -48,7 +48,9 @@ def created(
         severity=write["severity"],
         changed_at=now,
     )
-    instances.learn(connection, address.instance, honours_sys_id=record["sys_id"] == write["sys_id"])
+    honours = bool(record["sys_id"] == write["sys_id"])
+    if instances.get(connection, address.instance).honours_sys_id != honours:
+        instances.learn(connection, address.instance, honours_sys_id=honours)
     tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
     sent = {name: value for name, value in write["fields"].items() if complete or name in record}
     missing = dropped(sent, record, wish=entries[0].payload.get("wish"))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
-from airflow_provider_servicenow_dq.desk import group, settle
+from airflow_provider_servicenow_dq.desk import group, send, settle
 from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
 from airflow_provider_servicenow_dq.desk.order import policy_of
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
@@ -46,7 +46,9 @@ def needing_names(waiting: Iterable[Entry], ticket: Ticket | None) -> list[Entry
     """Return the entries that may open a ticket, whose columns may hold names."""
     if ticket is not None and ticket.state not in {*ENDED, RESOLVED, UNKNOWN}:
         return []
-    return [entry for entry in waiting if entry.kind == outbox.REPORT]
+    return [
+        entry for entry in waiting if entry.kind == outbox.REPORT and send.has_names(entry.payload["fields"])
+    ]
 
 
 def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolved, run: str) -> Step | None:

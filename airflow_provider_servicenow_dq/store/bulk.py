@@ -19,6 +19,11 @@ T = TypeVar("T")
 BATCH: Final = 500
 
 
+def insert_into(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that can say what to do about a row that is there already."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
 def upsert(
     connection: Connection,
     table: sa.Table,
@@ -30,8 +35,7 @@ def upsert(
     """Insert rows; where the keys exist already, overwrite the ``update`` columns, if there are any."""
     if not rows:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
+    statement = insert_into(connection, table)
     if update:
         new = {name: statement.excluded[name] for name in update}
         connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=new), rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.store import schema
-from airflow_provider_servicenow_dq.store.bulk import upsert
+from airflow_provider_servicenow_dq.store.bulk import insert_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,26 +33,25 @@ class Claim:
 
 def take(connection: Connection, address: Address, *, now: datetime, lease: timedelta) -> Claim | datetime:
     """Return a claim, or the time until which somebody else holds one."""
-    free = {
-        "instance": address.instance,
-        "table_name": address.table,
-        "correlation_id": address.correlation_id,
-    }
-    upsert(
-        connection,
-        _table,
-        [{**free, "token": "", "leased_until": now}],
-        keys=("instance", "table_name", "correlation_id"),
-    )
-    row = connection.execute(sa.select(_table).where(*_at(address)).with_for_update()).one()
-    if row.token and row.leased_until > now:
-        held: datetime = row.leased_until
-        return held
     claim = Claim(address, uuid.uuid4().hex, now + lease)
-    connection.execute(
-        _table.update().where(*_at(address)).values(token=claim.token, leased_until=claim.leased_until)
+    taking = insert_into(connection, _table).values(
+        instance=address.instance,
+        table_name=address.table,
+        correlation_id=address.correlation_id,
+        token=claim.token,
+        leased_until=claim.leased_until,
     )
-    return claim
+    taken = connection.execute(
+        taking.on_conflict_do_update(
+            index_elements=["instance", "table_name", "correlation_id"],
+            set_={"token": taking.excluded.token, "leased_until": taking.excluded.leased_until},
+            where=sa.or_(_table.c.token == "", _table.c.leased_until <= now),
+        ).returning(_table.c.token)
+    ).one_or_none()
+    if taken is not None:
+        return claim
+    held: datetime = connection.execute(sa.select(_table.c.leased_until).where(*_at(address))).scalar_one()
+    return held
 
 
 def renew(connection: Connection, claim: Claim, *, now: datetime, lease: timedelta) -> Claim | None:
