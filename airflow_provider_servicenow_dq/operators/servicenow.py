@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_servicenow_dq.client.query import Query
+    from airflow_provider_servicenow_dq.client.table import Record
     from airflow_provider_servicenow_dq.desk.desk import Run
     from airflow_provider_servicenow_dq.desk.open import Opening
     from airflow_provider_servicenow_dq.desk.order import Order
@@ -170,7 +173,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         with open_desk(hook) as desk:
             opening = open_tickets(desk, report.anomalies, order=self._order(hook), run=_run(context))
         results = [for_xcom(result) for result in opening.results]
-        self._say(results, context)
+        self._say(opening.results, context)
         if opening.failures:
             if "ti" in context:
                 context["ti"].xcom_push(key="return_value", value=results)
@@ -256,12 +259,18 @@ class ServiceNowGetRecordsOperator(BaseOperator):
             hook.close()
 
 
-def _write_lines(records: Any, path: ObjectStoragePath) -> dict[str, Any]:
+def _write_lines(records: Iterable[Record], path: ObjectStoragePath) -> dict[str, Any]:
     count = 0
-    with path.open("w") as file:  # type: ignore[no-untyped-call]  # Airflow left it so
+    # Read to the end first: closing a half-written object publishes it.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as lines:
         for record in records:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
             count += 1
+        lines.seek(0)
+        if path.protocol == "file":
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # Airflow left it so
+            shutil.copyfileobj(lines, file)
     return {"path": str(path), "count": count}
 
 
@@ -302,11 +311,7 @@ def _failure(opening: Opening) -> Exception:
         words += f"; and {len(opening.failures) - 10} more"
     hopeful = [error for error in opening.pending if not isinstance(error, AuthenticationError)]
     if hopeful:
-        waits = [
-            error.retry_after
-            for error in hopeful
-            if isinstance(error, DeliveryPendingError) and error.retry_after
-        ]
+        waits = [wait for error in hopeful if (wait := getattr(error, "retry_after", None))]
         return DeliveryPendingError(
             f"Not everything is delivered; a retry goes on from here. {words}", max(waits, default=None)
         )

@@ -1,0 +1,99 @@
+"""Operators as a worker runs them: connection and store from the environment, and a listening context."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+PASSWORD = "airflow-secret"
+
+
+@dataclass
+class ListeningTaskInstance:
+    """Stands for the task instance of a context; keeps what is pushed, as JSON would give it back."""
+
+    dag_id: str = "dag"
+    run_id: str = "run"
+    task_id: str = "open"
+    map_index: int | None = -1
+    xcom: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcom[key] = json.loads(json.dumps(value))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(
+    server: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Sandbox]:
+    """A fresh instance, with ``servicenow_default`` leading to it and a store of this test's own."""
+    defaults = {"mandatory": (), "abort": (), "hidden": ()}
+    server.configure(**defaults)
+    server.reset()
+    connect(server.url)
+    monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", store_url(tmp_path))
+    yield server
+    server.configure(**defaults)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set the connection ``servicenow_default``."""
+
+    def point(host: str, *, password: str = PASSWORD, **extra: Any) -> None:
+        connection = {
+            "conn_type": "servicenow",
+            "host": host,
+            "login": "svc_airflow",
+            "password": password,
+            "extra": {"timeout_s": 5, **extra},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
+
+    return point
+
+
+@pytest.fixture
+def store(sandbox: Sandbox, tmp_path: Path) -> Iterator[Store]:
+    """The test's own eye on the store that the operator writes."""
+    opened = Store(store_url(tmp_path))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ti() -> ListeningTaskInstance:
+    return ListeningTaskInstance()
+
+
+@pytest.fixture
+def open_tickets() -> Callable[..., Any]:
+    """Run the create operator outside a DAG, or in the task instance ``ti``."""
+
+    def run(anomalies: Any, *, ti: ListeningTaskInstance | None = None, **parameters: Any) -> Any:
+        operator = ServiceNowCreateIncidentOperator(task_id="open", anomalies=anomalies, **parameters)
+        return operator.execute({} if ti is None else {"ti": ti})
+
+    return run
+
+
+def store_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'store.db'}"
