@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from operating import PASSWORD, ListeningTaskInstance
 
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
@@ -15,23 +14,7 @@ from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-PAYLOADS = Path(__file__).parents[1] / "payloads"
-PASSWORD = "airflow-secret"
-
-
-@dataclass
-class ListeningTaskInstance:
-    """Stands for the task instance of a context; keeps what is pushed, as JSON would give it back."""
-
-    dag_id: str = "dag"
-    run_id: str = "run"
-    task_id: str = "open"
-    map_index: int | None = -1
-    xcom: dict[str, Any] = field(default_factory=dict)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcom[key] = json.loads(json.dumps(value))
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from conftest import PASSWORD
+from operating import PASSWORD, incidents
 
 from airflow_provider_servicenow_dq.exceptions import (
     AnomalyFormatError,
@@ -23,10 +23,6 @@ GROUP = "d625dccec0a8016700a222a0f7900d06"
 
 def anomaly(check="dep_time not null", **fields):
     return {"dataset": "nyc.flights", "check_name": check, "severity": "high", **fields}
-
-
-def incidents(sandbox):
-    return [record for record in sandbox.records("incident") if record["correlation_id"].startswith("dq:")]
 
 
 def posts(sandbox):

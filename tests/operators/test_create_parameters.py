@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from operating import incidents
 
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError, ServiceNowConfigError
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
@@ -14,7 +15,7 @@ GROUP = "d625dccec0a8016700a222a0f7900d06"
 
 
 def incident(sandbox):
-    (ours,) = [each for each in sandbox.records("incident") if each["correlation_id"].startswith("dq:")]
+    (ours,) = incidents(sandbox)
     return ours
 
 

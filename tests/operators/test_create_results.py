@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from operating import incidents
 
 from airflow_provider_servicenow_dq.desk.result import for_xcom
 from airflow_provider_servicenow_dq.tickets.ticket import integration_id, ticket_view
@@ -22,10 +23,6 @@ RESULT_KEYS = {
     "delivered",
     "warnings",
 }
-
-
-def incidents(sandbox):
-    return [record for record in sandbox.records("incident") if record["correlation_id"].startswith("dq:")]
 
 
 def size(result):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from operating import incidents
 
 DAG_FILE = """
 from datetime import timedelta
@@ -68,8 +69,10 @@ def test_mapped_tasks_open_one_ticket_per_problem_through_a_failing_instance(san
     run = mapped.test()
 
     assert str(run.state) == "success"
-    ours = [each for each in sandbox.records("incident") if each["correlation_id"].startswith("dq:")]
-    assert sorted(record["short_description"] for record in ours) == ["Ingest: one", "Ingest: two"]
+    assert sorted(record["short_description"] for record in incidents(sandbox)) == [
+        "Ingest: one",
+        "Ingest: two",
+    ]
     opened = [run.get_task_instance("open", map_index=index) for index in range(3)]
     assert sorted(ti.try_number for ti in opened) == [1, 1, 2]
     assert run.get_task_instance("count").xcom_pull(task_ids="count") == 3

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from conftest import PAYLOADS
-
-
-def payload(name):
-    return json.loads((PAYLOADS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def incidents(sandbox):
-    return [record for record in sandbox.records("incident") if record["correlation_id"].startswith("dq:")]
-
+from operating import incidents, payload
 
 TOOLS = {
     "SQL column check": ("airflow-callback-sql_column_check", {}, 3, "airflow_sql"),
