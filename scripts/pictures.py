@@ -19,7 +19,7 @@ from airflow_provider_servicenow_dq.sandbox.control import SandboxControl
 if TYPE_CHECKING:
     from playwright.sync_api import Page, ViewportSize
 
-PICTURES = ROOT / "docs" / "images"
+PICTURES = ROOT / "docs" / "pictures"
 DAG_ID = "flights_quality"
 RUN_TIMEOUT_S = 300
 SIZE: ViewportSize = {"width": 1280, "height": 900}
