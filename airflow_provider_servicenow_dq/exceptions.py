@@ -36,6 +36,22 @@ class ServiceNowError(Exception):
     """Base class of everything this package raises."""
 
 
+class _WaitError(ServiceNowError):
+    """What may go better later.
+
+    :param message: What happened, in words.
+    :param retry_after: Seconds until a try makes sense, where known.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.message = message
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class ServiceNowConfigError(ServiceNowError, ValueError):
     """The Airflow connection or a setting lacks, or contradicts, something we need."""
 
@@ -59,23 +75,15 @@ class AnomalyFormatError(ServiceNowError, ValueError):
 
 
 class UnsafeQueryError(ServiceNowError, ValueError):
-    """A condition that ServiceNow's encoded query language cannot say exactly, or that would match too much."""
+    """A condition that ServiceNow's encoded queries cannot say exactly, or that would match too much."""
 
 
-class NothingHappenedError(ServiceNowError):
+class NothingHappenedError(_WaitError):
     """The instance did not act on the request.
 
     :param message: What happened, in words.
     :param retry_after: Seconds to wait before the next try, where the instance named them.
     """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after)
-        self.message = message
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class UnreachableError(NothingHappenedError):
@@ -90,20 +98,12 @@ class RateLimitedError(NothingHappenedError):
     """The instance answered 429."""
 
 
-class MayHaveHappenedError(ServiceNowError):
+class MayHaveHappenedError(_WaitError):
     """The instance may or may not have acted.
 
     :param message: What happened, in words.
     :param retry_after: Seconds to wait before the next try, where the instance named them.
     """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after)
-        self.message = message
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class AnswerLostError(MayHaveHappenedError):
@@ -194,17 +194,9 @@ class DeliveryRefusedError(DeliveryError):
     """Definitely refused: repeating it unchanged is pointless."""
 
 
-class DeliveryPendingError(DeliveryError):
+class DeliveryPendingError(_WaitError, DeliveryError):
     """Not delivered yet; a later try can succeed.
 
     :param message: What is pending and why.
     :param retry_after: Seconds until a try makes sense, where known.
     """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after)
-        self.message = message
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return self.message

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.bulk import insert_into
+from airflow_provider_servicenow_dq.store.outbox import at_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime, timedelta
 
     from sqlalchemy.engine import Connection
@@ -50,7 +50,9 @@ def take(connection: Connection, address: Address, *, now: datetime, lease: time
     ).one_or_none()
     if taken is not None:
         return claim
-    held: datetime = connection.execute(sa.select(_table.c.leased_until).where(*_at(address))).scalar_one()
+    held: datetime = connection.execute(
+        sa.select(_table.c.leased_until).where(*at_address(_table, address))
+    ).scalar_one()
     return held
 
 
@@ -59,7 +61,7 @@ def renew(connection: Connection, claim: Claim, *, now: datetime, lease: timedel
     renewed = Claim(claim.address, claim.token, now + lease)
     done = connection.execute(
         _table.update()
-        .where(*_at(claim.address), _table.c.token == claim.token)
+        .where(*at_address(_table, claim.address), _table.c.token == claim.token)
         .values(leased_until=renewed.leased_until)
     )
     return renewed if done.rowcount else None
@@ -68,7 +70,7 @@ def renew(connection: Connection, claim: Claim, *, now: datetime, lease: timedel
 def holds(connection: Connection, claim: Claim) -> bool:
     """Whether the claim is ours until the end of the transaction; an expired lease is, until it is taken."""
     row = connection.execute(
-        sa.select(_table.c.token).where(*_at(claim.address)).with_for_update()
+        sa.select(_table.c.token).where(*at_address(_table, claim.address)).with_for_update()
     ).one_or_none()
     return row is not None and row.token == claim.token
 
@@ -76,11 +78,7 @@ def holds(connection: Connection, claim: Claim) -> bool:
 def release(connection: Connection, claim: Claim) -> None:
     """Give the ticket free, if it is still ours."""
     connection.execute(
-        _table.update().where(*_at(claim.address), _table.c.token == claim.token).values(token="")
+        _table.update()
+        .where(*at_address(_table, claim.address), _table.c.token == claim.token)
+        .values(token="")
     )
-
-
-def _at(address: Address) -> Iterator[sa.ColumnElement[bool]]:
-    yield _table.c.instance == address.instance
-    yield _table.c.table_name == address.table
-    yield _table.c.correlation_id == address.correlation_id

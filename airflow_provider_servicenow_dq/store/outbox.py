@@ -118,7 +118,7 @@ def waiting(connection: Connection, address: Address) -> list[Entry]:
     """Return what is still to be done at an address, in the order in which it was recorded."""
     rows = connection.execute(
         sa.select(_table)
-        .where(*_at(address), _table.c.state.in_((PENDING, SENDING, BLOCKED)))
+        .where(*at_address(_table, address), _table.c.state.in_((PENDING, SENDING, BLOCKED)))
         .order_by(_table.c.id)
     )
     return [_entry(row) for row in rows]
@@ -188,10 +188,11 @@ def settle(
     )
 
 
-def _at(address: Address) -> Iterator[sa.ColumnElement[bool]]:
-    yield _table.c.instance == address.instance
-    yield _table.c.table_name == address.table
-    yield _table.c.correlation_id == address.correlation_id
+def at_address(table: sa.Table, address: Address) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield the conditions for rows of one address in any table that has addresses."""
+    yield table.c.instance == address.instance
+    yield table.c.table_name == address.table
+    yield table.c.correlation_id == address.correlation_id
 
 
 def _find(connection: Connection, drafts: Sequence[Draft]) -> Iterator[Entry]:
