@@ -1,0 +1,141 @@
+"""Doubt that cannot be resolved at once, and tickets that somebody else has taken over."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from reporting import actions, anomaly, incidents, report, writes
+
+from airflow_provider_servicenow_dq.desk.claimed import LeaseLostError, claimed
+from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
+from airflow_provider_servicenow_dq.store import claims, outbox
+from airflow_provider_servicenow_dq.store.outbox import Address
+
+
+def test_a_note_that_nobody_can_read_back_is_unknown_and_never_sent_again(make_desk, sandbox, monkeypatch):
+    desk = make_desk()
+    report(desk, anomaly(hour=0))
+    sandbox.configure(journal_acl=True)
+    sandbox.fail_next("drop_after", method="PATCH")
+    real = type(desk.table_api).get
+
+    def without_journals(self, table, sys_id, **options):
+        record = real(self, table, sys_id, **options)
+        record.pop("work_notes", None)
+        return record
+
+    monkeypatch.setattr(type(desk.table_api), "get", without_journals)
+
+    opening = report(desk, anomaly(hour=1))
+
+    assert "unknown: whether the note arrived cannot be read" in opening.failures[0]
+    assert opening.pending == []
+    assert len(sandbox.notes(incidents(sandbox)[0]["sys_id"])) == 1
+    assert writes(sandbox) == ["POST", "PATCH"]
+
+
+def test_at_first_contact_a_lost_create_is_not_waited_out_in_the_worker(make_desk, sandbox):
+    slept = []
+    desk = make_desk(sleep=slept.append)
+    sandbox.fail_next("drop_before", method="POST")
+
+    opening = report(desk, anomaly())
+
+    (error,) = opening.pending
+    assert isinstance(error, DeliveryPendingError)
+    assert 0 < error.retry_after <= desk.doubt_wait.total_seconds()
+    assert slept == []
+    assert writes(sandbox) == ["POST"]
+
+
+def test_a_wait_that_is_too_long_for_a_worker_becomes_a_retry(make_desk, sandbox, monkeypatch):
+    monkeypatch.setattr("airflow_provider_servicenow_dq.desk.deliver.LONGEST_SLEEP_S", 0.1)
+    slept = []
+    desk = make_desk(sleep=slept.append)
+    report(desk, anomaly(hour=0))
+    sandbox.fail_next("drop_before", method="PATCH")
+
+    opening = report(desk, anomaly(hour=1))
+
+    assert opening.pending[0].retry_after > 0.1
+    assert slept == []
+    assert writes(sandbox) == ["POST", "PATCH"]
+
+
+def test_a_create_that_was_given_up_and_arrives_late_is_still_ours(make_desk, sandbox):
+    desk = make_desk()
+    report(desk, anomaly("another"))
+    sandbox.fail_next("late_commit", method="POST", after_s=1.5)
+    sandbox.fail_next("drop_before", method="POST", count=2)
+
+    first = report(desk, anomaly())
+    assert first.pending
+    time.sleep(1.7)
+    opening = report(desk, anomaly())
+
+    assert actions(opening) == ["created"]
+    assert len(incidents(sandbox)) == 2
+
+
+def test_who_lost_the_ticket_writes_nothing_more(make_desk):
+    desk = make_desk()
+    address = Address(desk.host, "incident", "dq:custom:" + "0" * 32)
+    later = desk.now() + desk.lease + timedelta(seconds=1)
+
+    with claimed(desk, address) as lease:
+        with desk.store.begin() as connection:
+            taken = claims.take(connection, address, now=later, lease=desk.lease)
+        assert isinstance(taken, claims.Claim)
+
+        with pytest.raises(LeaseLostError), lease.transaction():
+            pass
+        with pytest.raises(LeaseLostError):
+            lease.renew()
+
+    with desk.store.begin() as connection:
+        assert claims.holds(connection, taken)
+
+
+def test_a_paused_worker_that_wakes_after_its_lease_leaves_the_outcome_to_the_next(
+    make_desk, sandbox, monkeypatch
+):
+    """It has sent its create; the next one finds the ticket, and there is one."""
+    desk = make_desk()
+    report(desk, anomaly("another"))
+    from airflow_provider_servicenow_dq.desk import send
+
+    real = send.create
+    others = []
+
+    def create_and_sleep_through_the_lease(working, address, write):
+        record = real(working, address, write)
+        monkeypatch.setattr(send, "create", real)
+        time.sleep(desk.lease.total_seconds() + 0.2)
+        others.append(report(make_desk(), anomaly(), task="other"))
+        return record
+
+    monkeypatch.setattr(send, "create", create_and_sleep_through_the_lease)
+
+    late = report(desk, anomaly())
+
+    assert actions(others[0]) == ["created"]
+    assert isinstance(late.pending[0], LeaseLostError)
+    assert len(incidents(sandbox)) == 2
+    with desk.store.begin() as connection:
+        assert [entry.state for entry in outbox.by_ids(connection, [1, 2]).values()] == ["done", "done"]
+
+
+def test_who_meets_another_at_work_waits_and_then_asks_for_a_retry(make_desk, sandbox):
+    desk = make_desk()
+    report(desk, anomaly(hour=0))
+    address = Address(desk.host, "incident", incidents(sandbox)[0]["correlation_id"])
+    with desk.store.begin() as connection:
+        claims.take(connection, address, now=desk.now(), lease=timedelta(hours=1))
+
+    opening = report(desk, anomaly(hour=1))
+
+    assert isinstance(opening.pending[0], DeliveryPendingError)
+    assert "somebody else" in opening.failures[0]
+    assert writes(sandbox) == ["POST"]
