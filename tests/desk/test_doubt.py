@@ -9,6 +9,7 @@ import pytest
 from reporting import actions, anomaly, incidents, report, writes
 
 from airflow_provider_servicenow_dq.desk.claimed import LeaseLostError, claimed
+from airflow_provider_servicenow_dq.desk.deliver import deliver
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.store import claims, outbox
 from airflow_provider_servicenow_dq.store.outbox import Address
@@ -77,6 +78,37 @@ def test_a_create_that_was_given_up_and_arrives_late_is_still_ours(make_desk, sa
 
     assert actions(opening) == ["created"]
     assert len(incidents(sandbox)) == 2
+
+
+def test_equal_notes_on_purpose_are_both_delivered_when_the_answer_to_the_second_is_lost(make_desk, sandbox):
+    desk = make_desk()
+    report(desk, anomaly())
+    (incident,) = incidents(sandbox)
+    address = Address(desk.host, "incident", incident["correlation_id"])
+
+    for number in (1, 2):
+        draft = outbox.Draft(address, f"note|{number}", outbox.NOTE, {"text": "rows still missing"})
+        with desk.store.begin() as connection:
+            outbox.record(connection, [draft], recorded_by="somebody", now=desk.now())
+        if number == 2:
+            sandbox.fail_next("drop_before", method="PATCH")
+        assert list(deliver(desk, address, run="run"))
+
+    assert sandbox.notes(incident["sys_id"]) == ["rows still missing"] * 2
+
+
+def test_a_text_from_before_this_store_does_not_count_as_the_note_that_got_lost(
+    make_desk, sandbox, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_servicenow_dq.tickets.notes.stamp", lambda _moment: "[then]")
+    report(make_desk("gone"), anomaly(hour=0), anomaly(hour=1))
+    report(make_desk("new"), anomaly(hour=2), run="adopts")
+    sandbox.fail_next("drop_before", method="PATCH")
+
+    report(make_desk("new"), anomaly(hour=1), run="next")
+
+    first, second = sandbox.notes(incidents(sandbox)[0]["sys_id"])
+    assert first == second
 
 
 def test_who_lost_the_ticket_writes_nothing_more(make_desk):
