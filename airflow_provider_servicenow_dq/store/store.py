@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+import tenacity
 
 from airflow_provider_servicenow_dq.exceptions import StoreError
 from airflow_provider_servicenow_dq.store.schema import HEAD, VERSION_TABLE
@@ -109,7 +111,7 @@ def _create_engine(url: sa.URL, name: str) -> Engine:
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions behind our back
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
 
@@ -118,6 +120,28 @@ def _create_engine(url: sa.URL, name: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _is_busy(error: BaseException) -> bool:
+    # The low byte is the code, the rest says what about it (sqlite.org/rescode.html).
+    return (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_busy),
+    stop=tenacity.stop_after_delay(BUSY_TIMEOUT_S),
+    wait=tenacity.wait_random(0.01, 0.1),
+    reraise=True,
+)
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, in which readers do not wait for a writer.
+
+    While another process does the same SQLite refuses it at once, whatever the timeout.
+    """
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _migrate(engine: Engine, name: str) -> None:

@@ -142,12 +142,13 @@ def _take(url, barrier, address, now, tokens):
 
 
 def test_of_eight_processes_that_want_a_ticket_one_gets_it(url, store, address, now):
-    barrier, tokens = _fork.Barrier(8), _fork.SimpleQueue()
+    barrier, tokens = _fork.Barrier(8, timeout=30), _fork.SimpleQueue()
     crowd = [_fork.Process(target=_take, args=(url, barrier, address, now, tokens)) for _ in range(8)]
     for process in crowd:
         process.start()
-    got = [tokens.get() for _ in crowd]
     for process in crowd:
         process.join()
 
+    assert [process.exitcode for process in crowd] == [0] * 8
+    got = [tokens.get() for _ in crowd]
     assert sum(token is not None for token in got) == 1

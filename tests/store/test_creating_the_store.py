@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sqlite3
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -116,6 +118,18 @@ def test_readers_do_not_wait_for_a_writer(store, open_store):
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
 
 
+def test_the_first_use_waits_for_another_process_that_is_just_making_the_store(store, tmp_path):
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE other (x)")
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, other.rollback).start()
+
+    store.upgrade()
+
+    assert version(store) == schema.HEAD
+    other.close()
+
+
 def test_what_is_read_in_a_transaction_is_still_true_when_it_writes(store, url):
     store.upgrade()
     other = sa.create_engine(url, connect_args={"timeout": 0})
@@ -148,7 +162,7 @@ def _record(url, barrier, draft, number, now):
 
 
 def test_twenty_processes_may_open_a_new_store_at_once(url, draft, now, open_store):
-    barrier = _fork.Barrier(20)
+    barrier = _fork.Barrier(20, timeout=30)
     crowd = [_fork.Process(target=_record, args=(url, barrier, draft, number, now)) for number in range(20)]
     for process in crowd:
         process.start()

@@ -203,7 +203,7 @@ def _report(url, barrier, names, draft, now):
 
 def test_two_processes_that_report_the_same_in_opposite_order_record_it_once(url, store, draft, now, address):
     names = [f"{number:03}" for number in range(300)]
-    barrier = _fork.Barrier(2)
+    barrier = _fork.Barrier(2, timeout=30)
     both = [
         _fork.Process(target=_report, args=(url, barrier, part, draft, now)) for part in (names, names[::-1])
     ]
