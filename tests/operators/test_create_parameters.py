@@ -53,6 +53,9 @@ def test_columns_arrive_as_they_were_given(sandbox, open_tickets):
     assert record["assigned_to"] == "46d44a23a9fe19810012d100cca80666"
     assert record["watch_list"] == "46d44a23a9fe19810012d100cca80666,dq@example.com"
     assert (record["close_notes"], record["knowledge"]) == ("no", "true")
+    (sent,) = [logged.body for logged in sandbox.requests if logged.method == "POST"]
+    assert sent["knowledge"] == "true"
+    assert all(isinstance(value, str) for value in sent.values())
 
 
 @pytest.mark.parametrize("wish", ["P2", "2", 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_servicenow_dq.tickets.text import CUT_MARK, cut, harmless, one_line, paged, text_hash
@@ -15,6 +15,7 @@ _with_code = st.lists(_code | st.text(max_size=5), max_size=20).map("".join)
 _limits = st.integers(min_value=len(CUT_MARK), max_value=60)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80), _limits)
 def test_a_cut_text_never_exceeds_its_limit_and_shows_that_it_was_cut(text, limit):
     result = cut(text, limit)
@@ -28,6 +29,7 @@ def test_a_cut_text_never_exceeds_its_limit_and_shows_that_it_was_cut(text, limi
         assert len(result) == limit
 
 
+@settings(deadline=None)
 @given(_with_code)
 def test_no_code_markup_survives(text):
     result = harmless(text)
@@ -36,11 +38,13 @@ def test_no_code_markup_survives(text):
     assert result.replace("[ ", "[").lower() == text.replace("[ ", "[").lower()
 
 
+@settings(deadline=None)
 @given(_with_code)
 def test_making_a_text_harmless_twice_changes_nothing_more(text):
     assert harmless(harmless(text)) == harmless(text)
 
 
+@settings(deadline=None)
 @given(_with_code, _limits)
 def test_cutting_a_harmless_text_leaves_it_harmless(text, limit):
     assert cut(harmless(text), limit) == harmless(cut(harmless(text), limit))
@@ -62,6 +66,7 @@ def test_markup_stays_readable(text, expected):
 _lines = st.lists(st.text(st.characters(exclude_characters="\n\r"), min_size=1, max_size=40), max_size=30)
 
 
+@settings(deadline=None)
 @given(st.text("ab #", min_size=1, max_size=10), _lines, st.integers(min_value=40, max_value=120))
 def test_every_line_is_on_exactly_one_page_under_the_heading(heading, lines, limit):
     pages = paged(heading, lines, limit)
@@ -85,6 +90,7 @@ def test_white_space_of_any_kind_is_one_blank(text):
     assert one_line(text) == "a b c d"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_the_hash_of_a_text_is_that_of_its_words(one, other):
     assert (text_hash(one) == text_hash(other)) == (one_line(one) == one_line(other))

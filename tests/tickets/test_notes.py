@@ -169,7 +169,7 @@ _texts = st.text(max_size=30) | st.integers(min_value=3000, max_value=5000).map(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(message=_texts, observed=_texts, checks=st.lists(_texts, max_size=12), url=_texts)
 def test_every_text_fits_its_column_and_holds_no_markup(message, observed, checks, url):
     found = anomaly(message=message, observed=observed, failed_checks=checks, url=url)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_servicenow_dq.tickets.ticket import (
@@ -111,6 +111,7 @@ def test_the_integration_id_of_an_instance_never_changes():
     assert integration_id("acme.service-now.com") != integration_id("acme2.service-now.com")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_an_integration_id_fits_any_integer_column(host):
     assert 0 <= integration_id(host) < 2**31
@@ -120,6 +121,7 @@ def test_the_sys_id_of_a_problems_ticket_never_changes():
     assert sys_id_for("incident", CORRELATION) == "f5a0c55254eefbe33a367e941ff4e8bb"
 
 
+@settings(deadline=None)
 @given(*[st.text(max_size=20)] * 3)
 def test_a_sys_id_is_one_and_differs_by_everything_that_makes_the_ticket(table, correlation, predecessor):
     made = sys_id_for(table, correlation, predecessor)
