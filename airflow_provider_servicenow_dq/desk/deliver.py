@@ -65,6 +65,11 @@ def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
             delivery.handle(sending)
 
 
+def is_definite(error: ServiceNowError) -> bool:
+    """Whether it makes no sense to try again as it is: the instance itself said no, and will again."""
+    return isinstance(error, RefusedError) and error.detail != _PASSING_REFUSAL
+
+
 @dataclass(frozen=True, slots=True)
 class _Sending:
     """A write that is under way, and the entries that it is for.

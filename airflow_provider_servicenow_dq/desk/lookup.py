@@ -104,7 +104,7 @@ def _learn(connection: Connection, desk: Desk, rows: dict[Address, list[Record]]
         for address, found in rows.items()
         for row in found
     )
-    if honoured:
+    if honoured and not instances.get(connection, desk.host).honours_sys_id:
         instances.learn(connection, desk.host, honours_sys_id=True)
 
 

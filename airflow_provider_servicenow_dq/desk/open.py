@@ -16,7 +16,7 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     occurrence_id,
 )
 from airflow_provider_servicenow_dq.desk import group, result, rollup
-from airflow_provider_servicenow_dq.desk.deliver import deliver
+from airflow_provider_servicenow_dq.desk.deliver import deliver, is_definite
 from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.desk.order import Order, payload
 from airflow_provider_servicenow_dq.exceptions import (
@@ -240,7 +240,7 @@ def _opening(items: Sequence[_Item], crew: _Crew) -> Opening:
         )
     results = [_result(item, crew, entries, linked) for item in items]
     failures = list(dict.fromkeys(_failures(items, entries, crew.failed)))
-    return Opening(results, failures, pending=crew.failed)
+    return Opening(results, failures, pending=[error for error in crew.failed if not is_definite(error)])
 
 
 def _result(

@@ -13,7 +13,6 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_servicenow_dq.exceptions import (
-    AuthenticationError,
     DeliveryPendingError,
     DeliveryRefusedError,
     ServiceNowConfigError,
@@ -309,9 +308,8 @@ def _failure(opening: Opening) -> Exception:
     words = "; ".join(opening.failures[:10])
     if len(opening.failures) > 10:  # noqa: PLR2004 (as many as a log line bears)
         words += f"; and {len(opening.failures) - 10} more"
-    hopeful = [error for error in opening.pending if not isinstance(error, AuthenticationError)]
-    if hopeful:
-        waits = [wait for error in hopeful if (wait := getattr(error, "retry_after", None))]
+    if opening.pending:
+        waits = [wait for error in opening.pending if (wait := getattr(error, "retry_after", None))]
         return DeliveryPendingError(
             f"Not everything is delivered; a retry goes on from here. {words}", max(waits, default=None)
         )

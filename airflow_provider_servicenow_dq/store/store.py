@@ -103,10 +103,14 @@ def _create_engine(url: sa.URL, name: str) -> Engine:
         raise StoreError(f"{name} cannot be opened: a store is sqlite:///… or postgresql+psycopg2://…")
     if url.get_backend_name() == "postgresql":
         try:
-            return sa.create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+            return sa.create_engine(
+                url, pool_pre_ping=True, isolation_level="READ COMMITTED", hide_parameters=True
+            )
         except (ImportError, sa.exc.NoSuchModuleError) as error:
             raise StoreError(f"{name} cannot be opened: {error}") from error
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+    patient = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    # What is stored is the users' data: it has no place in the text of an error.
+    engine = sa.create_engine(url, connect_args=patient, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:

@@ -171,3 +171,16 @@ def test_who_meets_another_at_work_waits_and_then_asks_for_a_retry(make_desk, sa
     assert isinstance(opening.pending[0], DeliveryPendingError)
     assert "somebody else" in opening.failures[0]
     assert writes(sandbox) == ["POST"]
+
+
+def test_a_look_that_the_instance_refuses_for_good_is_not_worth_a_retry(make_desk, sandbox):
+    wrong = report(make_desk(), anomaly(), table="no_such_table")
+
+    assert wrong.pending == []
+    assert "Invalid table no_such_table" in wrong.failures[0]
+
+
+def test_a_refusal_that_often_passes_is_worth_a_retry(make_desk, sandbox):
+    sandbox.fail_next("api_acl", method="GET", count=5)
+
+    assert report(make_desk(), anomaly()).pending
