@@ -70,8 +70,15 @@ def payload(
         "short_description", _filled("short_description", _TITLES.get(anomaly.kind, _TITLE), anomaly)
     )
     fields["short_description"] = one_line(fields["short_description"])
-    own_words = fields.get("description", "")
     detail = notes.details(anomaly, now=now)
+    # The user's own words give way: below them stands the link back to the source.
+    limits = {**COLUMN_LENGTHS, "description": COLUMN_LENGTHS["description"] - len(detail) - 2}
+    cuts = [
+        f"{name} is {len(text)} characters long and was cut to {limits[name]}"
+        for name, text in fields.items()
+        if len(text) > limits.get(name, len(text))
+    ]
+    own_words = cut(fields.get("description", ""), max(limits["description"], 0))
     fields["description"] = f"{own_words}\n\n{detail}" if own_words else detail
     wish = parse_priority(order.priority) if order.priority else None
     impact, urgency = (
@@ -86,11 +93,7 @@ def payload(
         "anomaly": anomaly.model_dump(mode="json"),
         "fields": fitted,
         "wish": wish if "impact" not in values and "urgency" not in values else None,
-        "warnings": [
-            f"{name} is {len(text)} characters long and was cut to {COLUMN_LENGTHS[name]}"
-            for name, text in fields.items()
-            if len(text) > COLUMN_LENGTHS.get(name, len(text))
-        ],
+        "warnings": cuts,
         "policy": {
             "on_refire": order.project.on_refire,
             "reopen_window_s": order.project.reopen_window.total_seconds(),

@@ -240,6 +240,19 @@ def test_what_the_instance_drops_or_changes_is_a_warning(desk, sandbox):
     assert len(incidents(sandbox)[0]["short_description"]) == 160
 
 
+def test_a_long_description_of_ones_own_leaves_room_for_the_link_back(desk, sandbox):
+    order = Order(Project(), {"description": "d" * 5000})
+
+    (result,) = report(desk, anomaly(url="https://tool.example/anomalies/1"), order=order).results
+
+    (incident,) = incidents(sandbox)
+    assert incident["description"].startswith("d" * 3000)
+    assert "[…]\n\n## Custom Anomaly Linked" in incident["description"]
+    assert "https://tool.example/anomalies/1" in incident["description"]
+    assert len(incident["description"]) <= 4000
+    assert any(warning.startswith("description is 5000 characters long") for warning in result["warnings"])
+
+
 def test_names_become_sys_ids_and_what_is_unknown_is_left_out(desk, sandbox):
     group = sandbox.records("sys_user_group")[0]
     named = Order(Project(), {"assignment_group": group["name"], "caller_id": "nobody.of.that.name"})
