@@ -23,6 +23,7 @@ from airflow_provider_servicenow_dq.links.servicenow import URL_KEY, ServiceNowR
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.client.query import Query
     from airflow_provider_servicenow_dq.client.table import Record
     from airflow_provider_servicenow_dq.desk.desk import Run
@@ -172,7 +173,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         with open_desk(hook) as desk:
             opening = open_tickets(desk, report.anomalies, order=self._order(hook), run=_run(context))
         results = [for_xcom(result) for result in opening.results]
-        self._say(opening.results, context)
+        self._say(report.anomalies, opening.results, context)
         if opening.failures:
             if "ti" in context:
                 context["ti"].xcom_push(key="return_value", value=results)
@@ -203,11 +204,14 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
             )
         return {name: _text(value) for name, value in {**columns, **additional}.items()}
 
-    def _say(self, results: Sequence[Mapping[str, Any]], context: Context) -> None:
-        for result in results:
-            self.log.info("%s: %s", result["action"], result["message"])
+    def _say(
+        self, anomalies: Sequence[Anomaly], results: Sequence[Mapping[str, Any]], context: Context
+    ) -> None:
+        for anomaly, result in zip(anomalies, results, strict=True):
+            what = f"{anomaly.check_name} on {anomaly.dataset}"
+            self.log.info("%s: %s (%s)", result["action"], result["message"], what)
             for warning in result["warnings"]:
-                self.log.warning("Anomaly %s: %s", result["anomaly_id"], warning)
+                self.log.warning("%s: %s", what, warning)
         address = next((result["ticket"]["url"] for result in results if result["ticket"]), None)
         if address and "ti" in context:
             context["ti"].xcom_push(key=URL_KEY, value=address)

@@ -1,0 +1,58 @@
+"""The README's recipes can be typed as they stand, and what it points at is there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
+from airflow_provider_servicenow_dq.projects.project import load_projects
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("recipe", blocks("python"))
+def test_every_recipe_is_python(recipe):
+    ast.parse(recipe)
+
+
+def test_the_first_recipe_is_a_whole_dag(tmp_path):
+    (tmp_path / "recipe.py").write_text(blocks("python")[0])
+
+    bag = DagBag(str(tmp_path))
+
+    assert bag.import_errors == {}
+    assert list(bag.dags) == ["orders_quality"]
+
+
+def test_the_projects_shown_are_projects():
+    (shown,) = blocks("json")
+
+    assert set(load_projects(json.loads(shown))) == {"default", "sales"}
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:|#)([^)]+)\)", README))
+def test_what_it_points_at_is_there(target):
+    assert (ROOT / target).exists()
+
+
+def test_its_table_of_the_operator_has_every_parameter():
+    ours = set(ServiceNowCreateIncidentOperator.template_fields) | {
+        "on_refire",
+        "group_by",
+        "min_severity",
+        "max_new_tickets",
+    }
+    section = README.partition("### ServiceNowCreateIncidentOperator")[2].partition("**When does")[0]
+
+    assert [name for name in sorted(ours) if f"`{name}`" not in section] == []
