@@ -268,9 +268,7 @@ def _under_way(waiting: Sequence[Entry]) -> _Sending | None:
     sent = [entry for entry in waiting if entry.state == outbox.SENDING]
     for entry in sent:
         if entry.write is not None and entry.write["op"] != "with" and entry.tried_at is not None:
-            together = [
-                other for other in sent if other is entry or (other.write or {}).get("entry") == entry.id
-            ]
+            together = outbox.sent_together(entry, sent)
             return _Sending(together, entry.write, entry.tried_at, entry.attempts, left_behind=True)
     return None
 

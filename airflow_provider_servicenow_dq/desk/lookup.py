@@ -144,6 +144,7 @@ def adopt(
         connection,
         address,
         row,
+        made=False,
         created_by_us=True,
         opened_in=None,
         adopted_in=run,
@@ -189,10 +190,3 @@ def read_list(desk: Desk, ticket: Ticket) -> list[str]:
     query = Query.equals({"element_id": ticket.sys_id, "element": "work_notes"})
     entries = desk.table_api.find("sys_journal_field", query, fields=("value",))
     return [ticket.record.get("description") or "", *(entry.get("value") or "" for entry in entries)]
-
-
-def is_visible(desk: Desk, table: str, sys_id: str) -> bool:
-    """Whether our account can find a record."""
-    return bool(
-        desk.table_api.first_page(table, Query.equals({"sys_id": sys_id}), fields=("sys_id",), limit=1)
-    )

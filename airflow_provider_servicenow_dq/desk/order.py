@@ -41,7 +41,8 @@ class Order:
     priority: str | None = None
 
     def __post_init__(self) -> None:
-        refused = sorted(name for name in self.columns if name.startswith("sys_") or name in _OURS)
+        asked = {**self.project.fields, **self.columns}
+        refused = sorted(name for name in asked if name.startswith("sys_") or name in _OURS)
         if refused:
             raise ServiceNowConfigError(
                 f"{', '.join(refused)} cannot be set: these columns are not yours to write"

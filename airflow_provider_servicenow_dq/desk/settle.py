@@ -39,6 +39,7 @@ def created(
         connection,
         address,
         {name: record[name] for name in COLUMNS if name in record},
+        made=True,
         created_by_us=True,
         opened_in=write["run"],
         adopted_in=None,

@@ -58,6 +58,9 @@ def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolve
         known = tickets.at(connection, [address]).get(address, [])
         ticket = known[0] if known else None
         batch = _batch(waiting, address)
+        late = _arrived_late(batch[0], ticket) if ticket is not None else None
+        if late is not None:
+            batch = outbox.sent_together(batch[0], batch)
         waiting = [entry for entry in waiting if entry not in batch]
         if batch[0].state == outbox.BLOCKED and ticket is None:
             continue  # it goes on as soon as there is a ticket after all
@@ -66,8 +69,8 @@ def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolve
                 return _page(batch[0], ticket, run)
             settle.blocked(connection, batch)
             continue
-        if ticket is not None and (write := _arrived_late(batch[0], ticket)):
-            settle.created(connection, address, batch, write, ticket.record, now=desk.now(), complete=False)
+        if ticket is not None and late is not None:
+            settle.created(connection, address, batch, late, ticket.record, now=desk.now(), complete=False)
             continue
         decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
         if decision.write == "nothing":

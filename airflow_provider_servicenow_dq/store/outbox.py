@@ -124,6 +124,11 @@ def waiting(connection: Connection, address: Address) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
+def sent_together(first: Entry, entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries whose last write was the one that the first carries."""
+    return [entry for entry in entries if entry is first or (entry.write or {}).get("entry") == first.id]
+
+
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Entry]:
     """Return entries by their ids."""
     entries: dict[int, Entry] = {}

@@ -49,8 +49,14 @@ class Ticket:
     changed_at: datetime
 
 
-def add(connection: Connection, address: Address, record: Mapping[str, Any], **facts: Any) -> Ticket:
-    """Remember a ticket that we made or found; return it as it is in the store now."""
+def add(
+    connection: Connection, address: Address, record: Mapping[str, Any], *, made: bool, **facts: Any
+) -> Ticket:
+    """Remember a ticket that we made or found; return it as it is in the store now.
+
+    :param made: We have just made it: what was thought of it before, when a look had come across it first, is
+        overwritten.
+    """
     row = {
         "instance": address.instance,
         "table_name": address.table,
@@ -64,7 +70,7 @@ def add(connection: Connection, address: Address, record: Mapping[str, Any], **f
         _table,
         [row],
         keys=("instance", "table_name", "sys_id"),
-        update=("number", "state", "record"),
+        update=("number", "state", "record", *(facts if made else ())),
     )
     found = connection.execute(
         sa.select(_table).where(

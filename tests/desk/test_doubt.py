@@ -111,6 +111,34 @@ def test_a_text_from_before_this_store_does_not_count_as_the_note_that_got_lost(
     assert first == second
 
 
+@pytest.mark.parametrize("kind", ["drop_after", "late_commit"])
+def test_after_a_lost_create_the_next_repeat_is_noted_as_after_any_other(make_desk, sandbox, kind):
+    desk = make_desk()
+    sandbox.fail_next(kind, method="POST")
+    first = report(desk, anomaly(hour=0))
+    time.sleep(max((error.retry_after or 0.0 for error in first.pending), default=0.0) + 0.1)
+
+    opening = report(desk, anomaly(hour=0), anomaly(hour=1), anomaly(hour=2), anomaly(hour=3))
+
+    assert actions(opening) == ["created", "noted", "unchanged", "noted"]
+
+
+def test_a_group_that_arrives_late_takes_only_those_along_that_it_lists(make_desk, sandbox):
+    desk = make_desk()
+    report(desk, anomaly("known", dataset="other"))
+    sandbox.fail_next("late_commit", method="POST", after_s=1.5)
+    sandbox.fail_next("drop_before", method="POST", count=2)
+    assert report(desk, anomaly("a"), anomaly("b"), group_by="dataset").pending
+    time.sleep(1.7)
+
+    opening = report(desk, anomaly("a"), anomaly("b"), anomaly("c"), group_by="dataset")
+
+    assert actions(opening) == ["created", "linked", "linked"]
+    group = next(each for each in incidents(sandbox) if each["correlation_id"].startswith("dq:group:"))
+    texts = [group["description"], *sandbox.notes(group["sys_id"])]
+    assert [sum(f" {check} on " in text for text in texts) for check in "abc"] == [1, 1, 1]
+
+
 def test_who_lost_the_ticket_writes_nothing_more(make_desk):
     desk = make_desk()
     address = Address(desk.host, "incident", "dq:custom:" + "0" * 32)

@@ -297,6 +297,8 @@ def test_a_text_that_names_no_anomaly_field_is_refused_before_anything_happens(d
 def test_columns_that_are_not_the_users_are_refused(column):
     with pytest.raises(ServiceNowConfigError, match=column):
         Order(Project(), {column: "x"})
+    with pytest.raises(ServiceNowConfigError, match=column):
+        Order(Project(fields={column: "x"}))
 
 
 def test_foreign_markup_is_made_harmless(desk, sandbox):

@@ -29,7 +29,7 @@ def add(store, address, now):
             "changed_at": now,
         }
         with store.begin() as connection:
-            return tickets.add(connection, at, record, **{**standing, **facts})
+            return tickets.add(connection, at, record, **{"made": False, **standing, **facts})
 
     return add_one
 
@@ -211,3 +211,11 @@ def test_times_come_back_in_utc_whatever_zone_they_were_given_in(store, hours):
 
     assert kept == given
     assert kept.tzinfo is UTC
+
+
+def test_a_ticket_that_a_look_came_across_before_we_knew_that_we_made_it_is_ours(add):
+    add("a", adopted_in="run", opened_in=None, seen=0)
+
+    made = add("a", made=True, adopted_in=None, opened_in="run", seen=1)
+
+    assert (made.adopted_in, made.opened_in, made.seen) == (None, "run", 1)
