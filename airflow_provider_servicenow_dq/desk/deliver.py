@@ -226,6 +226,9 @@ class _Delivery:
             )
 
     def _accept_refusal(self, sending: _Sending, error: ForbiddenError) -> None:
+        if not sending.creates and self._has_moved_on(sending.write["ticket_id"]):
+            self._repeat(sending, error)
+            return
         if error.detail != _PASSING_REFUSAL:
             self._refuse(sending, str(error))
             if sending.creates and error.detail.startswith(_ACL) and not self._honours_sys_id():
@@ -237,6 +240,16 @@ class _Delivery:
         with self.lease.transaction() as connection:
             settle.waits(connection, sending.entries, str(error))
         raise DeliveryPendingError(f"{error} (this one often passes by itself)")
+
+    def _has_moved_on(self, ticket_id: int) -> bool:
+        """Look at a ticket again: somebody may have closed it after we had looked."""
+        before = self._state_of(ticket_id)
+        lookup.look(self.desk, [self.address], run=self.run)
+        return self._state_of(ticket_id) != before
+
+    def _state_of(self, ticket_id: int) -> str:
+        with self.desk.store.begin() as connection:
+            return tickets.by_ids(connection, [ticket_id])[ticket_id].state
 
     def _honours_sys_id(self) -> bool | None:
         with self.desk.store.begin() as connection:

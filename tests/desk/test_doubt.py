@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from reporting import actions, anomaly, incidents, report, writes
 
+from airflow_provider_servicenow_dq.desk import send
 from airflow_provider_servicenow_dq.desk.claimed import LeaseLostError, claimed
 from airflow_provider_servicenow_dq.desk.deliver import deliver
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
@@ -139,6 +140,27 @@ def test_a_group_that_arrives_late_takes_only_those_along_that_it_lists(make_des
     assert [sum(f" {check} on " in text for text in texts) for check in "abc"] == [1, 1, 1]
 
 
+def test_a_ticket_that_somebody_closes_just_before_our_note_gets_a_successor(desk, sandbox, monkeypatch):
+    report(desk, anomaly(hour=None), run="first")
+    (old,) = incidents(sandbox)
+    real = send.update
+
+    def closed_meanwhile(working, address, write):
+        monkeypatch.setattr(send, "update", real)
+        done = {"state": "7", "close_code": "Solution provided", "close_notes": "done"}
+        sandbox.act_as("admin", "incident", old["sys_id"], done)
+        time.sleep(1.1)
+        return real(working, address, write)
+
+    monkeypatch.setattr(send, "update", closed_meanwhile)
+
+    opening = report(desk, anomaly(hour=None), run="second")
+
+    assert actions(opening) == ["created"]
+    new = next(each for each in incidents(sandbox) if each["sys_id"] != old["sys_id"])
+    assert old["number"] in new["description"].splitlines()[0]
+
+
 def test_who_lost_the_ticket_writes_nothing_more(make_desk):
     desk = make_desk()
     address = Address(desk.host, "incident", "dq:custom:" + "0" * 32)
@@ -164,8 +186,6 @@ def test_a_paused_worker_that_wakes_after_its_lease_leaves_the_outcome_to_the_ne
     """It has sent its create; the next one finds the ticket, and there is one."""
     desk = make_desk()
     report(desk, anomaly("another"))
-    from airflow_provider_servicenow_dq.desk import send
-
     real = send.create
     others = []
 
