@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.desk import doubt, lookup, send, settle, steps, twins
+from airflow_provider_servicenow_dq.desk import doubt, lookup, refusals, send, settle, steps, twins
 from airflow_provider_servicenow_dq.desk.claimed import Lease, claimed
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
 from airflow_provider_servicenow_dq.desk.doubt import Journal
+from airflow_provider_servicenow_dq.desk.sending import Sending, left_behind
 from airflow_provider_servicenow_dq.exceptions import (
     AmbiguousNameError,
     AuthenticationError,
@@ -23,8 +24,7 @@ from airflow_provider_servicenow_dq.exceptions import (
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -34,13 +34,6 @@ if TYPE_CHECKING:
 MOST_ATTEMPTS: Final = 20
 #: How many of them one delivery makes before it leaves the rest to a later one.
 _ATTEMPTS_AT_ONCE: Final = 3
-
-#: This 403 comes and goes when an instance moves a session between nodes (KB2466644).
-_PASSING_REFUSAL: Final = "Failed API level ACL Validation"
-#: A role or an ACL said no, or the record was made and may not be read (KB2697679).
-_ACL: Final = "ACL Exception"
-#: The instance's primary key refused the record (facts of the Table API, duplicate unique key on insert).
-_KEY_TAKEN: Final = "Error during insert"
 
 _IN_DOUBT: Final = (MayHaveHappenedError, ForbiddenError, NotServiceNowError)
 
@@ -65,30 +58,6 @@ def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
             delivery.handle(sending)
 
 
-def is_definite(error: ServiceNowError) -> bool:
-    """Whether it makes no sense to try again as it is: the instance itself said no, and will again."""
-    return isinstance(error, RefusedError) and error.detail != _PASSING_REFUSAL
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """A write that is under way, and the entries that it is for.
-
-    :param attempt: How often it was tried, this time included.
-    :param left_behind: It was found in this state: somebody else sent it, or an earlier try of ours.
-    """
-
-    entries: Sequence[Entry]
-    write: Mapping[str, Any]
-    tried_at: datetime
-    attempt: int
-    left_behind: bool
-
-    @property
-    def creates(self) -> bool:
-        return bool(self.write["op"] == "create")
-
-
 @dataclass(slots=True)
 class _Delivery:
     desk: Desk
@@ -97,12 +66,12 @@ class _Delivery:
     run: str
     repeats: int = 0
 
-    def next(self) -> _Sending | None:
+    def next(self) -> Sending | None:
         """Settle what needs no request; return the next write, written down as being sent."""
         self.lease.make_time()
         with self.lease.transaction() as connection:
             waiting = outbox.waiting(connection, self.address)
-            if under_way := _under_way(waiting):
+            if under_way := left_behind(waiting):
                 return under_way
             known = tickets.at(connection, [self.address]).get(self.address, [])
             unnamed = steps.needing_names(waiting, known[0] if known else None)
@@ -113,16 +82,16 @@ class _Delivery:
         with self.lease.transaction() as connection:
             return self._start(connection, names)
 
-    def _start(self, connection: Connection, names: steps.Resolved) -> _Sending | None:
+    def _start(self, connection: Connection, names: steps.Resolved) -> Sending | None:
         step = steps.plan(connection, self.desk, self.address, names=names, run=self.run)
         if step is None:
             return None
         now = self.desk.now()
         outbox.start(connection, [entry.id for entry in step.entries], write=step.write, now=now)
         attempt = max(entry.attempts for entry in step.entries) + 1
-        return _Sending(step.entries, step.write, now, attempt, left_behind=False)
+        return Sending(step.entries, step.write, now, attempt, left_behind=False)
 
-    def handle(self, sending: _Sending) -> None:
+    def handle(self, sending: Sending) -> None:
         """Send a write and write down what came of it; if it was sent before, find out what came of it."""
         if sending.left_behind:
             self._resolve_doubt(sending, None)
@@ -153,13 +122,13 @@ class _Delivery:
                     settle.refused(connection, [entry], str(error), now=self.desk.now())
         return resolved
 
-    def _resolve_doubt(self, sending: _Sending, error: ServiceNowError | None) -> None:
+    def _resolve_doubt(self, sending: Sending, error: ServiceNowError | None) -> None:
         """Look whether the write happened; if not, let it be decided anew once it surely never will."""
         while True:
             self.lease.make_time()
             seen, record = self._look_for(sending, error)
             if seen is Journal.THERE:
-                if record is not None and sending.attempt == 1 and _key_was_taken(error):
+                if record is not None and sending.attempt == 1 and refusals.key_was_taken(error):
                     self._adopt(sending, record)
                 else:
                     self._done(sending, record)
@@ -179,7 +148,7 @@ class _Delivery:
         self._repeat(sending, error)
 
     def _look_for(
-        self, sending: _Sending, error: ServiceNowError | None
+        self, sending: Sending, error: ServiceNowError | None
     ) -> tuple[Journal, dict[str, Any] | None]:
         try:
             if sending.creates:
@@ -198,7 +167,7 @@ class _Delivery:
                 getattr(failed, "retry_after", None),
             ) from failed
 
-    def _wait_until_surely_lost(self, sending: _Sending, error: ServiceNowError | None) -> bool:
+    def _wait_until_surely_lost(self, sending: Sending, error: ServiceNowError | None) -> bool:
         """Wait if the attempt may still be running on the instance; say whether to look again.
 
         :raises DeliveryPendingError: If that is too long for a worker to wait.
@@ -216,7 +185,7 @@ class _Delivery:
         self.lease.sleep(left)
         return True
 
-    def _repeat(self, sending: _Sending, error: ServiceNowError | None) -> None:
+    def _repeat(self, sending: Sending, error: ServiceNowError | None) -> None:
         with self.lease.transaction() as connection:
             settle.waits(connection, sending.entries, str(error) if error else None)
         self.repeats += 1
@@ -225,13 +194,13 @@ class _Delivery:
                 f"{_cause(error)}, {self.repeats} times", getattr(error, "retry_after", None)
             )
 
-    def _accept_refusal(self, sending: _Sending, error: ForbiddenError) -> None:
+    def _accept_refusal(self, sending: Sending, error: ForbiddenError) -> None:
         if not sending.creates and self._has_moved_on(sending.write["ticket_id"]):
             self._repeat(sending, error)
             return
-        if error.detail != _PASSING_REFUSAL:
+        if refusals.is_definite(error):
             self._refuse(sending, str(error))
-            if sending.creates and error.detail.startswith(_ACL) and not self._honours_sys_id():
+            if sending.creates and refusals.may_hide_the_record(error) and not self._honours_sys_id():
                 raise twins.BlindAccountError(
                     f"{error}. It may have been created where the account cannot see it, and would be again: "
                     "nothing more is opened until the account may read what it creates."
@@ -255,17 +224,17 @@ class _Delivery:
         with self.desk.store.begin() as connection:
             return instances.get(connection, self.desk.host).honours_sys_id
 
-    def _refuse(self, sending: _Sending, words: str) -> None:
+    def _refuse(self, sending: Sending, words: str) -> None:
         with self.lease.transaction() as connection:
             settle.refused(connection, sending.entries, words, now=self.desk.now())
 
-    def _adopt(self, sending: _Sending, record: dict[str, Any]) -> None:
+    def _adopt(self, sending: Sending, record: dict[str, Any]) -> None:
         """Take over what somebody else opened for the same problem at the same moment, and decide again."""
         with self.lease.transaction() as connection:
             lookup.adopt_found(connection, self.desk, self.address, record, run=self.run)
             settle.waits(connection, sending.entries, None, uncount=True)
 
-    def _done(self, sending: _Sending, record: dict[str, Any] | None) -> None:
+    def _done(self, sending: Sending, record: dict[str, Any] | None) -> None:
         now = self.desk.now()
         if record is None or not sending.creates:
             with self.lease.transaction() as connection:
@@ -275,19 +244,6 @@ class _Delivery:
             settle.created(connection, self.address, sending.entries, sending.write, record, now=now)
         if record["sys_id"] != sending.write["sys_id"]:
             twins.cancel_all_but_first(self.desk, self.lease, self.address, record["sys_id"])
-
-
-def _under_way(waiting: Sequence[Entry]) -> _Sending | None:
-    sent = [entry for entry in waiting if entry.state == outbox.SENDING]
-    for entry in sent:
-        if entry.write is not None and entry.write["op"] != "with" and entry.tried_at is not None:
-            together = outbox.sent_together(entry, sent)
-            return _Sending(together, entry.write, entry.tried_at, entry.attempts, left_behind=True)
-    return None
-
-
-def _key_was_taken(error: ServiceNowError | None) -> bool:
-    return isinstance(error, ForbiddenError) and _KEY_TAKEN in error.detail
 
 
 def _cause(error: ServiceNowError | None) -> str:

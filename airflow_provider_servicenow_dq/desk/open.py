@@ -16,9 +16,11 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     occurrence_id,
 )
 from airflow_provider_servicenow_dq.desk import group, result, rollup
-from airflow_provider_servicenow_dq.desk.deliver import deliver, is_definite
+from airflow_provider_servicenow_dq.desk.deliver import deliver
 from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.desk.order import Order, payload
+from airflow_provider_servicenow_dq.desk.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.twins import BlindAccountError
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
     NothingHappenedError,
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.result import Result
-from airflow_provider_servicenow_dq.desk.twins import BlindAccountError
 
 log = logging.getLogger(__name__)
 
