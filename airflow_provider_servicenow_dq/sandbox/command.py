@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from dataclasses import Field, fields
 from typing import Any
 
@@ -75,6 +76,8 @@ def sandbox(port: int, host: str, users: tuple[SeedUser, ...], **switches: Any) 
         raise click.ClickException(str(error)) from error
     if host not in _LOOPBACK:
         click.echo("Warning: whoever reaches this address can read and change everything in it.", err=True)
+    # A shell that starts us in the background of a script has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with instance, contextlib.suppress(KeyboardInterrupt):
         click.echo(f"ServiceNow sandbox at {instance.url}\n{_sign_ins((*USERS, *users))}\nCtrl-C ends it.")
         instance.wait()

@@ -36,6 +36,17 @@ def test_it_prints_its_address_and_users_serves_and_ends_on_ctrl_c():
     assert "  me / mine  (itil, itil_admin)\n" in printed
 
 
+def test_it_ends_on_ctrl_c_also_where_a_script_started_it_in_the_background():
+    started = f"trap '' INT; exec {' '.join(COMMAND)}"
+    with subprocess.Popen(["sh", "-c", started], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert "http://" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
 def test_help_lists_users_and_every_switch():
     text = CliRunner().invoke(main, ["sandbox", "--help"]).output
     switches = [f"--{option.name.replace('_', '-')}" for option in fields(Switches)]
