@@ -11,7 +11,7 @@ from airflow_provider_servicenow_dq.desk.group import holds_many
 from airflow_provider_servicenow_dq.store import instances, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
-from airflow_provider_servicenow_dq.tickets.incident import ENDED, RESOLVED
+from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
 from airflow_provider_servicenow_dq.tickets.text import text_hash
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS, sys_id_for
 
@@ -47,8 +47,12 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
         texts = _journals(desk, rows, known)
         with desk.store.begin() as connection:
             _learn(connection, desk, rows)
+            # Read again: a look that took long must not overwrite what was written meanwhile.
+            current = tickets.at(connection, chunk)
             for address in chunk:
-                _keep(connection, desk, address, rows.get(address, []), known.get(address, []), texts, run)
+                found = rows.get(address, [])
+                _keep(connection, desk, address, found, current.get(address, []), texts, run)
+                _miss(connection, desk, found, known.get(address, [])[:1])
 
 
 def find_rows(desk: Desk, address: Address) -> list[Record]:
@@ -81,7 +85,7 @@ def _find(
             table, Query.any_of("sys_id", chunk), fields=COLUMNS, limit=_CHUNK
         ):
             rows[row["sys_id"]] = row
-    settled = {row.get("correlation_id") for row in rows.values() if not _has_ended(row)}
+    settled = {row.get("correlation_id") for row in rows.values() if is_worked_on(row.get("state") or "")}
     rest = [correlation for correlation in by_correlation if correlation not in settled]
     if rest:
         query = Query.any_of("correlation_id", rest)
@@ -92,10 +96,6 @@ def _find(
         if address is not None:
             found.setdefault(address, []).append(row)
     return found
-
-
-def _has_ended(row: Record) -> bool:
-    return row.get("state") in ENDED or row.get("state") == RESOLVED
 
 
 def _learn(connection: Connection, desk: Desk, rows: dict[Address, list[Record]]) -> None:
@@ -124,10 +124,15 @@ def _keep(
         if ticket is None:
             adopt(connection, address, row, run=run, now=now, known_texts=texts.get(row["sys_id"], Counter()))
         elif (ticket.record.get("sys_updated_on") or "") <= (row.get("sys_updated_on") or ""):
-            # A look that took long must not overwrite what was written meanwhile.
             tickets.change(connection, ticket, record=row, changed_at=now)
-    if known and known[0].sys_id not in {row["sys_id"] for row in rows}:
-        tickets.change(connection, known[0], state=UNKNOWN, changed_at=now)
+
+
+def _miss(connection: Connection, desk: Desk, rows: list[Record], asked: list[Ticket]) -> None:
+    """Write down that a ticket was asked for by its sys_id and is not shown any more."""
+    shown = {row["sys_id"] for row in rows}
+    for ticket in asked:
+        if ticket.sys_id not in shown:
+            tickets.change(connection, ticket, state=UNKNOWN, changed_at=desk.now())
 
 
 def adopt(

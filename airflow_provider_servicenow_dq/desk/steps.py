@@ -17,9 +17,7 @@ from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.incident import (
     COLUMN_LENGTHS,
-    ENDED,
     IN_PROGRESS,
-    RESOLVED,
     state_label,
 )
 from airflow_provider_servicenow_dq.tickets.text import cut
@@ -44,7 +42,7 @@ class Step:
 
 def needing_names(waiting: Iterable[Entry], ticket: Ticket | None) -> list[Entry]:
     """Return the entries that may open a ticket, whose columns may hold names."""
-    if ticket is not None and ticket.state not in {*ENDED, RESOLVED, UNKNOWN}:
+    if ticket is not None and tickets.is_open(ticket):
         return []
     return [
         entry for entry in waiting if entry.kind == outbox.REPORT and send.has_names(entry.payload["fields"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.store import tickets
-from airflow_provider_servicenow_dq.tickets.incident import CANCELED, ENDED, NEW, RESOLVED
+from airflow_provider_servicenow_dq.tickets.incident import CANCELED, NEW, is_worked_on
 from airflow_provider_servicenow_dq.tickets.notes import twin_note
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def cancel_all_but_first(desk: Desk, lease: Lease, address: Address, ours: str) 
             f"A ticket was created in {address.table}, and the account cannot find it by its correlation_id. "
             "It needs read access to what it creates; nothing more is opened until it has it."
         )
-    still_open = [row for row in rows if row.get("state") not in {*ENDED, RESOLVED}]
+    still_open = [row for row in rows if is_worked_on(row.get("state") or "")]
     if len(still_open) < 2:  # noqa: PLR2004 (one ticket has no twin)
         return
     first, *others = still_open

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.bulk import batches, upsert
 from airflow_provider_servicenow_dq.store.outbox import Address
-from airflow_provider_servicenow_dq.tickets.incident import ENDED, RESOLVED
+from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,6 @@ _table: Final = schema.ticket
 
 #: State of a ticket that the instance does not show any more.
 UNKNOWN: Final = "unknown"
-_NOT_OPEN: Final = frozenset({*ENDED, RESOLVED, UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def opened_in(connection: Connection, run: str, *, instance: str, besides: str) 
 
 def is_open(ticket: Ticket) -> bool:
     """Whether somebody still has to work on it."""
-    return ticket.state not in _NOT_OPEN
+    return ticket.state != UNKNOWN and is_worked_on(ticket.state)
 
 
 def link(connection: Connection, ticket_id: int, keys: Iterable[str], *, now: datetime) -> None:

@@ -62,6 +62,11 @@ COLUMN_LENGTHS: Final[Mapping[str, int]] = MappingProxyType(
 )
 
 
+def is_worked_on(state: str) -> bool:
+    """Whether somebody still has to work on a ticket in this state."""
+    return state not in ENDED and state != RESOLVED
+
+
 def state_label(code: str) -> str:
     """Return the label of a state; a customised state is shown as its code."""
     return STATE_LABELS.get(code, code)

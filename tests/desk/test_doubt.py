@@ -11,8 +11,9 @@ from reporting import actions, anomaly, incidents, report, writes
 from airflow_provider_servicenow_dq.desk import send
 from airflow_provider_servicenow_dq.desk.claimed import LeaseLostError, claimed
 from airflow_provider_servicenow_dq.desk.deliver import deliver
+from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
-from airflow_provider_servicenow_dq.store import claims, outbox
+from airflow_provider_servicenow_dq.store import claims, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address
 
 
@@ -159,6 +160,28 @@ def test_a_ticket_that_somebody_closes_just_before_our_note_gets_a_successor(des
     assert actions(opening) == ["created"]
     new = next(each for each in incidents(sandbox) if each["sys_id"] != old["sys_id"])
     assert old["number"] in new["description"].splitlines()[0]
+
+
+def test_a_look_that_took_long_does_not_overwrite_what_was_written_meanwhile(make_desk, sandbox, monkeypatch):
+    desk = make_desk()
+    report(desk, anomaly())
+    address = Address(desk.host, "incident", incidents(sandbox)[0]["correlation_id"])
+    real = type(desk.table_api).first_page
+
+    def answered_late(self, *args, **options):
+        rows = real(self, *args, **options)
+        with desk.store.begin() as connection:
+            (ticket,) = tickets.at(connection, [address])[address]
+            newer = {**ticket.record, "state": "2", "sys_updated_on": "2999-01-01 00:00:00"}
+            tickets.change(connection, ticket, record=newer)
+        return rows
+
+    monkeypatch.setattr(type(desk.table_api), "first_page", answered_late)
+
+    look(desk, [address], run="run")
+
+    with desk.store.begin() as connection:
+        assert tickets.at(connection, [address])[address][0].state == "2"
 
 
 def test_who_lost_the_ticket_writes_nothing_more(make_desk):
