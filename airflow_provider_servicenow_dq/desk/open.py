@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import (
     Anomaly,
@@ -16,19 +13,12 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     occurrence_id,
 )
 from airflow_provider_servicenow_dq.desk import group, result, rollup
-from airflow_provider_servicenow_dq.desk.deliver import deliver
-from airflow_provider_servicenow_dq.desk.lookup import look
+from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.order import Order, payload
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
-from airflow_provider_servicenow_dq.desk.twins import BlindAccountError
-from airflow_provider_servicenow_dq.exceptions import (
-    AuthenticationError,
-    NothingHappenedError,
-    ServiceNowError,
-    StoreError,
-)
+from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
-from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+from airflow_provider_servicenow_dq.store import outbox, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
@@ -38,10 +28,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.result import Result
-
-log = logging.getLogger(__name__)
-
-_PROGRESS_EVERY: Final = 100
 
 
 @dataclass
@@ -159,15 +145,16 @@ def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) ->
     return homes
 
 
-def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> _Crew:
+def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> Crew:
     """Deliver what waits for these items; return who did it, who knows what stopped them."""
-    crew = _Crew(desk, run.dag_run)
+    crew = Crew(desk, run.dag_run)
     waiting = [item.entry for item in items if item.entry is not None and item.entry.state != outbox.DONE]
     if not waiting:
         return crew
     addresses = _by_severity(waiting)
+    if not crew.look(addresses):
+        return crew
     try:
-        look(desk, addresses, run=run.dag_run)
         first, addresses = rollup.limit(desk, waiting, addresses, order=order, run=run)
     except StoreError:
         raise
@@ -176,52 +163,8 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
         return crew
     for address in first:
         crew.deliver(address)
-    rest = crew.deliver_alone_until_known(addresses)
-    with ThreadPoolExecutor(max_workers=desk.config.max_concurrency) as pool:
-        for number, _ in enumerate(pool.map(crew.deliver, rest), start=1):
-            if number % _PROGRESS_EVERY == 0:
-                log.info("Delivered to %s of %s tickets", number, len(rest))
+    crew.deliver_all(addresses)
     return crew
-
-
-@dataclass(slots=True)
-class _Crew:
-    """Delivers to one ticket after the other, from several threads, until there is no point in going on."""
-
-    desk: Desk
-    run: str
-    failed: list[ServiceNowError] = field(default_factory=list)
-    handled: set[int] = field(default_factory=set)
-    stop: Event = field(default_factory=Event)
-
-    def deliver(self, address: Address) -> None:
-        if self.stop.is_set():
-            return
-        try:
-            for entry_id in deliver(self.desk, address, run=self.run):
-                self.handled.add(entry_id)
-        except StoreError:
-            self.stop.set()
-            raise
-        except ServiceNowError as error:
-            self.failed.append(error)
-            hopeless = isinstance(error, AuthenticationError | BlindAccountError)
-            if hopeless or isinstance(error.__cause__, NothingHappenedError):
-                self.stop.set()  # the next ones would fare no better
-
-    def deliver_alone_until_known(self, addresses: Sequence[Address]) -> Sequence[Address]:
-        """Deliver one by one until it is known what the instance does with our sys_id; return the rest.
-
-        That decides how the others are protected against twins. Where it is ignored, the first ticket of a
-        run always goes alone: it shows whether the account sees what it creates.
-        """
-        for number, address in enumerate(addresses):
-            with self.desk.store.begin() as connection:
-                honours = instances.get(connection, self.desk.host).honours_sys_id
-            if honours or (honours is False and number > 0):
-                return addresses[number:]
-            self.deliver(address)
-        return []
 
 
 def _by_severity(entries: Sequence[Entry]) -> list[Address]:
@@ -233,7 +176,7 @@ def _by_severity(entries: Sequence[Entry]) -> list[Address]:
     return sorted(worst, key=lambda address: -worst[address])
 
 
-def _opening(items: Sequence[_Item], crew: _Crew) -> Opening:
+def _opening(items: Sequence[_Item], crew: Crew) -> Opening:
     with crew.desk.store.begin() as connection:
         entries = outbox.by_ids(connection, {item.entry.id for item in items if item.entry is not None})
         linked = tickets.by_ids(
@@ -245,7 +188,7 @@ def _opening(items: Sequence[_Item], crew: _Crew) -> Opening:
 
 
 def _result(
-    item: _Item, crew: _Crew, entries: Mapping[int, Entry], linked: Mapping[int, tickets.Ticket]
+    item: _Item, crew: Crew, entries: Mapping[int, Entry], linked: Mapping[int, tickets.Ticket]
 ) -> Result:
     if item.entry is None:
         words = f"severity {item.anomaly.severity} is below the project's floor"

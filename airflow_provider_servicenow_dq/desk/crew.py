@@ -1,0 +1,95 @@
+"""Delivering to many tickets: a few at a time, and no further once there is no point in going on."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_servicenow_dq.desk.deliver import deliver
+from airflow_provider_servicenow_dq.desk.lookup import look
+from airflow_provider_servicenow_dq.desk.twins import BlindAccountError
+from airflow_provider_servicenow_dq.exceptions import (
+    AuthenticationError,
+    NothingHappenedError,
+    ServiceNowError,
+    StoreError,
+)
+from airflow_provider_servicenow_dq.store import instances
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.store.outbox import Address
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY: Final = 100
+
+
+@dataclass(slots=True)
+class Crew:
+    """Delivers what waits at many addresses, from several threads.
+
+    :param run: The DAG run that delivers.
+    :param failed: What stopped a delivery.
+    :param handled: Ids of the entries that were in our hands.
+    """
+
+    desk: Desk
+    run: str
+    failed: list[ServiceNowError] = field(default_factory=list)
+    handled: set[int] = field(default_factory=set)
+    stop: Event = field(default_factory=Event)
+
+    def look(self, addresses: Sequence[Address]) -> bool:
+        """Look at the tickets of these addresses; return whether it worked."""
+        try:
+            look(self.desk, addresses, run=self.run)
+        except StoreError:
+            raise
+        except ServiceNowError as error:
+            self.failed.append(error)
+            return False
+        return True
+
+    def deliver_all(self, addresses: Sequence[Address]) -> None:
+        """Deliver to all of them, in this order as far as it goes; they have been looked at just before."""
+        rest = self._alone_until_known(addresses)
+        with ThreadPoolExecutor(max_workers=self.desk.config.max_concurrency) as pool:
+            for number, _ in enumerate(pool.map(self.deliver, rest), start=1):
+                if number % _PROGRESS_EVERY == 0:
+                    log.info("Delivered to %s of %s tickets", number, len(rest))
+
+    def deliver(self, address: Address) -> None:
+        """Deliver to one."""
+        if self.stop.is_set():
+            return
+        try:
+            for entry_id in deliver(self.desk, address, run=self.run):
+                self.handled.add(entry_id)
+        except StoreError:
+            self.stop.set()
+            raise
+        except ServiceNowError as error:
+            self.failed.append(error)
+            hopeless = isinstance(error, AuthenticationError | BlindAccountError)
+            if hopeless or isinstance(error.__cause__, NothingHappenedError):
+                self.stop.set()  # the next ones would fare no better
+
+    def _alone_until_known(self, addresses: Sequence[Address]) -> Sequence[Address]:
+        """Deliver one by one until it is known what the instance does with our sys_id; return the rest.
+
+        That decides how the others are protected against twins. Where it is ignored, the first ticket of a
+        run always goes alone: it shows whether the account sees what it creates.
+        """
+        for number, address in enumerate(addresses):
+            with self.desk.store.begin() as connection:
+                honours = instances.get(connection, self.desk.host).honours_sys_id
+            if honours or (honours is False and number > 0):
+                return addresses[number:]
+            self.deliver(address)
+        return []
