@@ -1,0 +1,159 @@
+"""Every moment at which a process that works at the desk may die.
+
+A moment is named by the place in ``desk/`` that was at work and by what it was doing there, for example
+``send.py:create: POST incident, answered``:
+
+* a transaction that wrote: *before commit* and *after commit*; one that only read: *after reading*;
+* a request that writes: *before sending*; *sent*, so that the instance executes it after our death;
+  *answered*, when the instance has committed and nothing was read of it; *after*, when its answer (or that
+  there is none) is known;
+* a request that reads changes nothing on either side: *before sending* and *after*.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+import sqlalchemy as sa
+import urllib3.connection
+
+import airflow_provider_servicenow_dq
+from airflow_provider_servicenow_dq.client.transport import Transport
+from airflow_provider_servicenow_dq.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy.engine import Connection
+
+DESK: Final = Path(airflow_provider_servicenow_dq.__file__).parent / "desk"
+
+#: Opens the transactions of others: their callers are the places.
+_LENDS: Final = "claimed.py:Lease.transaction"
+
+#: No answer comes after so many seconds: let the client's own timeout speak.
+_NO_ANSWER_S: Final = 60
+
+
+@contextlib.contextmanager
+def watched(on_step: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_step`` with its name at every moment of this process, from whichever thread it comes."""
+    with (
+        patch.object(Store, "begin", _begin(on_step)),
+        patch.object(Transport, "request", _request(on_step)),
+        patch.object(urllib3.connection.HTTPConnection, "request", _send(on_step)),
+        patch.object(http.client.HTTPConnection, "getresponse", _await_answer(on_step)),
+    ):
+        yield
+
+
+def kill_at(number: int) -> Callable[[str], None]:
+    """Return an ``on_step`` that kills this process at its n-th moment; the first is 1."""
+    left = [number]
+
+    def on_step(_: str) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            die()
+
+    return on_step
+
+
+def die() -> None:
+    """End this process as the kernel's out-of-memory killer would: nothing is cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def place_of(step: str) -> str:
+    """Return the place of a moment, such as ``send.py:create``."""
+    return step.partition(": ")[0]
+
+
+def here() -> str:
+    """Return the place that is at work: the innermost function of the desk on this thread's stack."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        name = f"{path.name}:{frame.f_code.co_qualname.partition('.<locals>')[0]}"
+        if path.parent == DESK and name != _LENDS:
+            return name
+        frame = frame.f_back
+    return "outside the desk"
+
+
+def _begin(on_step: Callable[[str], None]) -> Callable[..., Any]:
+    begin = Store.begin
+
+    @contextlib.contextmanager
+    def watched_begin(store: Store) -> Iterator[Connection]:
+        place, wrote = here(), False
+
+        def note_writes(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            nonlocal wrote
+            wrote = wrote or not statement.lstrip().upper().startswith(("SELECT", "BEGIN"))
+
+        with begin(store) as connection:
+            sa.event.listen(connection, "before_cursor_execute", note_writes)
+            yield connection
+            if wrote:
+                on_step(f"{place}: before commit")
+        on_step(f"{place}: after {'commit' if wrote else 'reading'}")
+
+    return watched_begin
+
+
+def _send(on_step: Callable[[str], None]) -> Callable[..., Any]:
+    send = urllib3.connection.HTTPConnection.request
+
+    def watched_send(connection: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        step = f"{here()}: {method} {_resource(url)}"
+        connection.proof_step = step if method != "GET" else ""
+        on_step(f"{step}, before sending")
+        send(connection, method, url, *args, **kwargs)
+        if method != "GET":
+            on_step(f"{step}, sent")
+
+    return watched_send
+
+
+def _await_answer(on_step: Callable[[str], None]) -> Callable[..., Any]:
+    getresponse = http.client.HTTPConnection.getresponse
+
+    def watched_getresponse(connection: Any) -> http.client.HTTPResponse:
+        if step := getattr(connection, "proof_step", ""):
+            patience = connection.sock.gettimeout() or _NO_ANSWER_S
+            if select.select([connection.sock], [], [], patience)[0]:
+                on_step(f"{step}, answered")
+        return getresponse(connection)
+
+    return watched_getresponse
+
+
+def _request(on_step: Callable[[str], None]) -> Callable[..., Any]:
+    request = Transport.request
+
+    def watched_request(transport: Transport, method: str, path: str, **options: Any) -> Any:
+        step = f"{here()}: {method} {_resource(path)}, after"
+        try:
+            answer = request(transport, method, path, **options)
+        except Exception:
+            on_step(step)
+            raise
+        on_step(step)
+        return answer
+
+    return watched_request
+
+
+def _resource(url: str) -> str:
+    """Return what a request is about: the table, for the Table API."""
+    parts = url.partition("?")[0].split("/")
+    return parts[4] if parts[1:4] == ["api", "now", "table"] else parts[-1]
