@@ -35,7 +35,9 @@ def _switch(option: Field[Any]) -> click.Option:
     if isinstance(option.default, bool):
         return click.Option([f"{flag}/--no{flag[1:]}"], default=option.default, show_default=True, help=text)
     if isinstance(option.default, tuple):
-        return click.Option([flag], multiple=True, metavar="RULE", help=f"{text} Repeatable.")
+        names = option.metadata.get("some_of")
+        values: dict[str, Any] = {"type": click.Choice(names)} if names else {"metavar": "RULE"}
+        return click.Option([flag], multiple=True, help=f"{text} Repeatable.", **values)
     kind: Any = type(option.default)
     if "one_of" in option.metadata:
         kind = click.Choice(option.metadata["one_of"])

@@ -29,6 +29,7 @@ class Shape:
     :param display: ``false`` raw values, ``true`` display values, ``all`` both.
     :param exclude_links: Answer references without ``link``.
     :param base_url: Where links point.
+    :param unreadable: Columns of the table that are left out.
     """
 
     instance: Instance
@@ -37,9 +38,16 @@ class Shape:
     fields: tuple[str, ...] | None = None
     display: str = "false"
     exclude_links: bool = False
+    unreadable: frozenset[str] = frozenset()
 
     def record(self, row: Row) -> dict[str, Any]:
         """Return one record of the table."""
+        answer = self._readable_and_not(row)
+        for name in self.unreadable:
+            answer.pop(name, None)
+        return answer
+
+    def _readable_and_not(self, row: Row) -> dict[str, Any]:
         if self.fields is None and self.display == "false":
             return self._raw(row)
         paths = self.fields if self.fields is not None else tuple(TABLES[self.table].columns)

@@ -122,6 +122,13 @@ class Instance:
         rules = [rule for rule in map(Rule.parse, self.switches.hidden) if rule.table == own_table]
         return not any(self._filter(account, own_table).matches(rule.query, row) for rule in rules)
 
+    def unreadable(self, account: Account, table: str) -> frozenset[str]:
+        """Return the columns that access rules leave out of what the user is answered."""
+        if account.is_admin:
+            return frozenset()
+        rules = map(Rule.parse, self.switches.unreadable)
+        return frozenset(rule.column for rule in rules if rule.table in TABLES[table].lineage)
+
     def read(self, account: Account, table: str, sys_id: str) -> Row:
         """Return one record.
 

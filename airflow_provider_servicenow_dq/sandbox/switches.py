@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from airflow_provider_servicenow_dq.sandbox.journal_rewrites import REWRITES
+
 _RULE = re.compile(r"(?P<table>[a-z0-9_]+)(?:\.(?P<column>[a-z0-9_]+))?(?: when (?P<query>.+))?", re.DOTALL)
 
 
@@ -48,6 +50,15 @@ class Switches:
     journal_acl: bool = field(
         default=False, metadata={"help": "sys_journal_field answers 200 with no rows to everyone but admin."}
     )
+    journal_rewrites: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "What becomes of the text of work notes and comments: control characters removed, cut at "
+            "the first character of four bytes, or ???? in its place, HTML escaped, blanks tidied, "
+            "line ends as CRLF.",
+            "some_of": tuple(REWRITES),
+        },
+    )
     allow_non_existing_choice: bool = field(
         default=False, metadata={"help": "Store unknown choice values instead of discarding them."}
     )
@@ -75,6 +86,10 @@ class Switches:
     hidden: tuple[str, ...] = field(
         default=(),
         metadata={"help": "A read ACL, TABLE[ when QUERY]: only admin sees such rows; all are counted."},
+    )
+    unreadable: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "A field ACL, TABLE.COLUMN: left out of every answer to others than admin."},
     )
     reference_names: str = field(
         default="raw",
@@ -108,10 +123,15 @@ class Switches:
             allowed = option.metadata.get("one_of")
             if allowed and getattr(self, option.name) not in allowed:
                 raise ValueError(f"{option.name} must be one of {', '.join(allowed)}")
-        for text in (*self.mandatory, *self.abort, *self.hidden):
+            known = option.metadata.get("some_of")
+            if known and not set(getattr(self, option.name)) <= set(known):
+                raise ValueError(f"{option.name} must be some of {', '.join(known)}")
+        for text in (*self.mandatory, *self.abort, *self.hidden, *self.unreadable):
             Rule.parse(text)
         if not all(Rule.parse(text).column for text in self.mandatory):
             raise ValueError("a mandatory rule names a column: TABLE.COLUMN[ when QUERY]")
+        if not all(Rule.parse(text).column and not Rule.parse(text).query for text in self.unreadable):
+            raise ValueError("a field ACL names a column and has no condition: TABLE.COLUMN")
         try:
             ZoneInfo(self.time_zone)
         except ZoneInfoNotFoundError as error:
@@ -123,8 +143,8 @@ class Switches:
         :raises TypeError: There is no switch of that name.
         :raises ValueError: The value is not allowed.
         """
-        rules = {"mandatory", "abort", "hidden"}
+        lists = {option.name for option in fields(self) if isinstance(option.default, tuple)}
         values: dict[str, Any] = {
-            name: tuple(value) if name in rules else value for name, value in changes.items()
+            name: tuple(value) if name in lists else value for name, value in changes.items()
         }
         return replace(self, **values)

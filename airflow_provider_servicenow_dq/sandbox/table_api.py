@@ -81,7 +81,7 @@ class TableApi:
             )
         if request.headers.get("x-no-response-body", "").lower() == "true":
             return Answer(201, headers=[location])
-        return json_answer(201, {"result": self._shape(request, table).record(row)}, [location])
+        return json_answer(201, {"result": self._shape(account, request, table).record(row)}, [location])
 
     def _item(self, account: Account, request: Request, table: str, sys_id: str) -> Answer:
         if request.method in {"GET", "HEAD"}:
@@ -96,7 +96,7 @@ class TableApi:
             return Answer(204)
         else:
             return _no_such_method(request)
-        return json_answer(200, {"result": self._shape(request, table).record(row)})
+        return json_answer(200, {"result": self._shape(account, request, table).record(row)})
 
     def _list(self, account: Account, request: Request, table: str, version: str | None) -> Answer:
         encoded = request.query.get("sysparm_query", "")
@@ -106,7 +106,7 @@ class TableApi:
             raise NO_RECORD
         limit = _positive(request.query.get("sysparm_limit"), _DEFAULT_LIMIT) or _DEFAULT_LIMIT
         offset = _positive(request.query.get("sysparm_offset"), 0)
-        shape = self._shape(request, table)
+        shape = self._shape(account, request, table)
         page = found[offset : offset + limit]
         result = [shape.record(row) for row in page if self._instance.can_read(account, table, row)]
         headers = []
@@ -116,7 +116,7 @@ class TableApi:
             headers += self._links(request, len(found), offset, limit)
         return json_answer(200, {"result": result}, headers)
 
-    def _shape(self, request: Request, table: str) -> Shape:
+    def _shape(self, account: Account, request: Request, table: str) -> Shape:
         names = request.query.get("sysparm_fields", "")
         fields = tuple(dict.fromkeys(part.strip() for part in names.split(",") if part.strip()))
         display = request.query.get("sysparm_display_value", "false").lower()
@@ -127,6 +127,7 @@ class TableApi:
             fields or None,
             display if display in {"true", "all"} else "false",
             request.is_true("sysparm_exclude_reference_link"),
+            self._instance.unreadable(account, table),
         )
 
     def _links(self, request: Request, total: int, offset: int, limit: int) -> list[tuple[str, str]]:

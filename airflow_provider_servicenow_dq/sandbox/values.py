@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_servicenow_dq.sandbox.journal_rewrites import rewritten
 from airflow_provider_servicenow_dq.sandbox.schema import TABLES, VARCHAR_LIMIT, Column, Kind
 from airflow_provider_servicenow_dq.sandbox.scripts import TIME_FORMAT
 
@@ -81,8 +82,9 @@ class Reader:
                 continue
             text = as_text(given)
             if column.kind is Kind.JOURNAL:
-                if text and name != "comments_and_work_notes":
-                    written.journal.append((name, text))
+                kept = rewritten(text, self.switches.journal_rewrites)
+                if kept and name != "comments_and_work_notes":
+                    written.journal.append((name, kept))
                 continue
             value = self._value(table, column, text)
             if value is not None:
