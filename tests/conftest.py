@@ -12,6 +12,9 @@ if "airflow" in sys.modules:
     msg = "airflow was imported before tests/conftest.py could give it a home of its own"
     raise RuntimeError(msg)
 
+#: Every room may keep its stores in either database.
+pytest_plugins = ("databases",)
+
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
 
 # Whatever the developer has configured must not reach the tests.

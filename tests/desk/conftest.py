@@ -17,7 +17,6 @@ from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 #: Lost answers are noticed, and doubts end, within seconds.
 TIMEOUT_S = 0.5
@@ -45,23 +44,23 @@ def sandbox(server: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def make_desk(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+def make_desk(sandbox: Sandbox, store_url: Callable[[str], str]) -> Iterator[Callable[..., Desk]]:
     """Open a desk on a store of the given name; the same name is the same store."""
-    transports = []
+    opened = []
 
     def make(store: str = "store", **changes: Any) -> Desk:
         config = InstanceConfig(
             sandbox.url, login="svc_airflow", password="airflow-secret", timeout_s=TIMEOUT_S
         )
         transport = Transport(config)
-        transports.append(transport)
         table_api = TableApi(transport)
-        desk = Desk(config, table_api, Names(table_api), Store(f"sqlite:///{tmp_path / store}.db"))
+        desk = Desk(config, table_api, Names(table_api), Store(store_url(store)))
+        opened.extend([transport, desk.store])
         return dataclasses.replace(desk, **changes)
 
     yield make
-    for transport in transports:
-        transport.close()
+    for each in opened:
+        each.close()
 
 
 @pytest.fixture

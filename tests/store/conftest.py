@@ -12,12 +12,11 @@ from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'store.db'}"
+def url(store_url: Callable[[], str]) -> str:
+    return store_url()
 
 
 @pytest.fixture

@@ -19,6 +19,25 @@ from airflow_provider_servicenow_dq.store.store import Store
 _fork = multiprocessing.get_context("fork")
 
 
+@pytest.fixture
+def url(empty_store_url):
+    """Here the stores are as new as their first user finds them."""
+    return empty_store_url
+
+
+@pytest.fixture
+def sqlite_file(tmp_path):
+    """A file for what only SQLite can do wrong."""
+    return tmp_path / "only.db"
+
+
+@pytest.fixture
+def sqlite_store(sqlite_file):
+    store = Store(f"sqlite:///{sqlite_file}")
+    yield store
+    store.close()
+
+
 def differences(store):
     """Return what Alembic would have to change to make the database the one that schema.py describes."""
     with store.begin() as connection:
@@ -57,9 +76,15 @@ def version(store):
         return connection.execute(sa.select(versions)).scalar_one()
 
 
-def test_the_first_use_makes_the_database(store, tmp_path):
-    assert not (tmp_path / "store.db").exists()
+def test_the_first_use_makes_the_file(sqlite_store, sqlite_file):
+    assert not sqlite_file.exists()
 
+    sqlite_store.upgrade()
+
+    assert sqlite_file.exists()
+
+
+def test_the_first_use_makes_the_tables(store):
     with store.begin() as connection:
         assert set(sa.inspect(connection).get_table_names()) == {
             *schema.metadata.tables,
@@ -73,21 +98,21 @@ def test_the_migrations_make_the_tables_of_the_schema(store):
     assert differences(store) == []
 
 
-def test_the_migrations_make_what_sqlalchemy_would_make_of_the_schema(store, tmp_path):
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'made.db'}")
-    schema.metadata.create_all(engine)
+def test_the_migrations_make_what_sqlalchemy_would_make_of_the_schema(store):
+    with store.begin() as connection:
+        migrated = columns(connection)
+        schema.metadata.drop_all(connection)
+        schema.metadata.create_all(connection)
 
-    with store.begin() as migrated, engine.connect() as made:
-        assert columns(migrated) == columns(made)
-    engine.dispose()
+        assert migrated == columns(connection)
 
 
 def test_a_store_that_exists_keeps_what_is_in_it(open_store):
     with open_store().begin() as connection:
-        instances.learn(connection, "acme", user_name="svc_airflow")
+        instances.learn(connection, "acme", conn_id="servicenow_default")
 
     with open_store().begin() as connection:
-        assert instances.get(connection, "acme").user_name == "svc_airflow"
+        assert instances.get(connection, "acme").conn_id == "servicenow_default"
 
 
 def test_a_store_of_a_newer_version_is_refused_in_words_that_name_the_way_out(store, open_store, url):
@@ -112,29 +137,33 @@ def test_a_refused_store_is_left_as_it_was(store, open_store, url):
     assert version(store) == "9999"
 
 
-def test_readers_do_not_wait_for_a_writer(store, open_store):
-    with store.begin() as connection:
+def test_in_sqlite_readers_do_not_wait_for_a_writer(sqlite_store):
+    with sqlite_store.begin() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
 
 
-def test_the_first_use_waits_for_another_process_that_is_just_making_the_store(store, tmp_path):
-    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
+def test_the_first_use_waits_for_another_process_that_is_just_making_the_store(sqlite_store, sqlite_file):
+    other = sqlite3.connect(sqlite_file, isolation_level=None, check_same_thread=False)
     other.execute("CREATE TABLE other (x)")
     other.execute("BEGIN IMMEDIATE")
     threading.Timer(0.3, other.rollback).start()
 
-    store.upgrade()
+    sqlite_store.upgrade()
 
-    assert version(store) == schema.HEAD
+    assert version(sqlite_store) == schema.HEAD
     other.close()
 
 
-def test_what_is_read_in_a_transaction_is_still_true_when_it_writes(store, url):
-    store.upgrade()
-    other = sa.create_engine(url, connect_args={"timeout": 0})
+def test_what_is_read_in_a_transaction_on_sqlite_is_still_true_when_it_writes(sqlite_store, sqlite_file):
+    sqlite_store.upgrade()
+    other = sa.create_engine(f"sqlite:///{sqlite_file}", connect_args={"timeout": 0})
 
-    with store.begin(), pytest.raises(sa.exc.OperationalError, match="locked"), other.begin() as connection:
+    with (
+        sqlite_store.begin(),
+        pytest.raises(sa.exc.OperationalError, match="locked"),
+        other.begin() as connection,
+    ):
         connection.exec_driver_sql("INSERT INTO dq_instance (host) VALUES ('acme')")
     other.dispose()
 
@@ -142,14 +171,14 @@ def test_what_is_read_in_a_transaction_is_still_true_when_it_writes(store, url):
 def test_an_error_rolls_the_transaction_back(store):
     def learn_and_fail():
         with store.begin() as connection:
-            instances.learn(connection, "acme", user_name="svc_airflow")
+            instances.learn(connection, "acme", conn_id="servicenow_default")
             raise KeyError
 
     with pytest.raises(KeyError):
         learn_and_fail()
 
     with store.begin() as connection:
-        assert instances.get(connection, "acme").user_name is None
+        assert instances.get(connection, "acme").conn_id is None
 
 
 def _record(url, barrier, draft, number, now):
@@ -205,11 +234,11 @@ def test_a_store_that_cannot_be_opened_is_an_error_in_words_without_its_password
     assert "4711" not in repr(refusal.value)
 
 
-def test_a_file_that_is_no_database_is_an_error_in_words(url, tmp_path):
-    (tmp_path / "store.db").write_text("not a database, whatever its name says" * 100)
+def test_a_file_that_is_no_database_is_an_error_in_words(sqlite_store, sqlite_file):
+    sqlite_file.write_text("not a database, whatever its name says" * 100)
 
     with pytest.raises(StoreError, match="not a database"):
-        Store(url).upgrade()
+        sqlite_store.upgrade()
 
 
 @pytest.mark.parametrize("url", ["mysql://u:s3cret-4711@127.0.0.1/db", "nonsense://u:s3cret-4711@host/db"])
