@@ -17,7 +17,7 @@ _ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "
 
 
 def _tidy_blanks(text: str) -> str:
-    lines = re.sub(r"[ \t]+", " ", text).splitlines()
+    lines = re.split(r"\r\n|\r|\n", re.sub(r"[ \t]+", " ", text))
     return "\n".join(line.rstrip() for line in lines).strip()
 
 

@@ -8,6 +8,14 @@ from typing import Final
 
 _CODE_TAG: Final = re.compile(r"\[(/?)code\]", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"\s+")
+#: Those that are no white space in a text: a journal may lose them.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+#: Ampersands, escaped any number of times.
+_AMPERSAND: Final = re.compile(r"&(?:amp;)+")
+_ESCAPED: Final = {"lt": "<", "gt": ">", "quot": '"', "#34": '"', "apos": "'", "#39": "'"}
+_ENTITY: Final = re.compile(f"&({'|'.join(_ESCAPED)});")
+#: What a database may have made question marks of, one for a character or one for each of its bytes.
+_UNSURE: Final = re.compile("[?\ufffd\ud800-\udfff\U00010000-\U0010ffff]+")
 
 #: What stands at the end of a text that had to be cut.
 CUT_MARK: Final = " […]"
@@ -34,9 +42,21 @@ def one_line(text: str) -> str:
     return _BLANKS.sub(" ", text).strip()
 
 
+def as_kept(text: str) -> str:
+    """Return what is left of a text whatever an instance and its database do to a journal entry.
+
+    Two texts that only an instance could have made of each other are the same here: they may differ in white
+    space and line ends, in control characters, in how markup is escaped, and in characters of four bytes, of
+    which some databases keep question marks (KB0621602). Words and figures stay.
+    """
+    text = _CONTROLS.sub("", text)
+    text = _ENTITY.sub(lambda found: _ESCAPED[found[1]], _AMPERSAND.sub("&", text))
+    return one_line(_UNSURE.sub("?", text))
+
+
 def text_hash(text: str) -> str:
-    """Return a hash that survives what an instance does to white space and line ends of a journal entry."""
-    return hashlib.sha256(one_line(text).encode("utf-8", "replace")).hexdigest()[:32]
+    """Return a hash by which a text is known again in a journal."""
+    return hashlib.sha256(as_kept(text).encode()).hexdigest()[:32]
 
 
 def paged(heading: str, lines: list[str], limit: int) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_servicenow_dq.tickets.text import CUT_MARK, cut, harmless, one_line, paged, text_hash
+from airflow_provider_servicenow_dq.tickets.text import CUT_MARK, cut, harmless, one_line, paged
 
 _code = st.sampled_from(["[code]", "[/code]", "[CODE]", "[/Code]", "[", "]", "/", "code", " ", "x"])
 _with_code = st.lists(_code | st.text(max_size=5), max_size=20).map("".join)
@@ -88,11 +88,3 @@ def test_pages_are_filled_before_a_new_one_begins():
 @pytest.mark.parametrize("text", ["a\tb  c\r\nd", " a b\nc d ", "a b c d"])
 def test_white_space_of_any_kind_is_one_blank(text):
     assert one_line(text) == "a b c d"
-
-
-@settings(deadline=None)
-@given(st.text(max_size=40), st.text(max_size=40))
-def test_the_hash_of_a_text_is_that_of_its_words(one, other):
-    assert (text_hash(one) == text_hash(other)) == (one_line(one) == one_line(other))
-    assert text_hash(f" {one}\r\n") == text_hash(one)
-    assert re.fullmatch(r"[0-9a-f]{32}", text_hash(one))
