@@ -69,6 +69,40 @@ def read_journal_display(
     return _display_value(record[element]) if element in record else None
 
 
+def read_shown_texts(table_api: TableApi, table: str, sys_id: str) -> dict[str, list[str]]:
+    """Return the texts of a record's journals as people see them, newest first, by ``element``.
+
+    A journal that cannot be read, or not be taken apart, is left out. It shows one text, each entry under a
+    line such as ``2024-03-24 02:10:35 - Beth Anglin (Work notes)``; an entry that holds such a line itself
+    comes out as two.
+
+    :raises RecordNotFoundError: If this user may not see the record.
+    """
+    record = table_api.get(table, sys_id, fields=_JOURNALS, display=True)
+    # An instance leaves a field that the user may not read out of its answer.
+    shown = {element: _display_value(record[element]) for element in _JOURNALS if element in record}
+    texts = {element: _taken_apart(text) for element, text in shown.items()}
+    return {element: found for element, found in texts.items() if found is not None}
+
+
+def _taken_apart(shown: str) -> list[str] | None:
+    texts: list[list[str]] = []
+    for line in shown.split("\n"):
+        if _is_head(line.rstrip()):
+            texts.append([])
+        elif texts:
+            texts[-1].append(line)
+        elif line.strip():
+            return None
+    return ["\n".join(lines) for lines in texts]
+
+
+def _is_head(line: str) -> bool:
+    """Tell whether a line names time (in the user's format), author and journal (in the user's language)."""
+    when, dash, who = line.partition(" - ")
+    return bool(dash) and " (" in who and who.endswith(")") and any(map(str.isdigit, when))
+
+
 def current_user(table_api: TableApi) -> str:
     """Return the user name under which this connection writes.
 

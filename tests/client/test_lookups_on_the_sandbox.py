@@ -11,7 +11,12 @@ from airflow_provider_servicenow_dq import exceptions
 from airflow_provider_servicenow_dq.client.choices import get_choices
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.doctor import check_connection
-from airflow_provider_servicenow_dq.client.journal import current_user, read_journal, read_journal_display
+from airflow_provider_servicenow_dq.client.journal import (
+    current_user,
+    read_journal,
+    read_journal_display,
+    read_shown_texts,
+)
 from airflow_provider_servicenow_dq.client.names import Names
 from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
@@ -116,6 +121,49 @@ def test_a_journal_that_may_not_be_read_is_still_there_as_text(sandbox, itil):
     sandbox.configure(journal_acl=True)
     assert read_journal(itil, made["sys_id"]) == []
     assert "(Work notes)\none" in read_journal_display(itil, "incident", made["sys_id"])
+
+
+def test_a_shown_journal_is_taken_apart_at_its_heads(sandbox, itil):
+    made = itil.create("incident", {"short_description": "x"})
+    for text in ("one", "two\n\nof two\nlines", "one"):
+        itil.update("incident", made["sys_id"], {"work_notes": text})
+    sandbox.act_as("beth.anglin", "incident", made["sys_id"], {"comments": "thanks (a lot)"})
+    texts = read_shown_texts(itil, "incident", made["sys_id"])
+    assert {name: [text.strip() for text in found] for name, found in texts.items()} == {
+        "work_notes": ["one", "two\n\nof two\nlines", "one"],
+        "comments": ["thanks (a lot)"],
+    }
+
+
+def test_a_shown_journal_without_entries_has_no_texts(itil):
+    made = itil.create("incident", {"short_description": "x"})
+    assert read_shown_texts(itil, "incident", made["sys_id"]) == {"work_notes": [], "comments": []}
+
+
+def test_a_shown_journal_that_cannot_be_read_is_left_out(sandbox, itil):
+    made = itil.create("incident", {"short_description": "x", "comments": "there"})
+    sandbox.configure(unreadable=["task.comments"])
+    assert read_shown_texts(itil, "incident", made["sys_id"]) == {"work_notes": []}
+
+
+@pytest.mark.parametrize(
+    ("shown", "texts"),
+    [
+        ("24-03-2024 14:10 - Jörg Müller (Arbeitsnotizen)\r\neins\r\n\r\n", ["eins"]),
+        ("Mar 24, 2024 2:10:35 PM - Li-Wei (Ops) - Night (Work notes)\none\n\n", ["one"]),
+        ("2024-03-24 02:10:35 - A (Work notes)\n\n\n2024-03-24 02:10:35 - A (Work notes)\nb\n\n", ["", "b"]),
+        ("2024-03-24 02:10:35 - A (x)\nOwner - Data (on call)\n\n", ["Owner - Data (on call)"]),
+        ("one\n\n2024-03-24 02:10:35 - A (Work notes)\ntwo\n\n", None),
+        ("no heads at all", None),
+    ],
+)
+def test_heads_are_known_in_any_language_and_what_has_none_is_not_guessed_at(itil, monkeypatch, shown, texts):
+    monkeypatch.setattr(
+        itil, "get", lambda *_args, **_options: {"work_notes": {"display_value": shown, "value": ""}}
+    )
+    expected = {} if texts is None else {"work_notes": texts}
+    found = read_shown_texts(itil, "incident", "0" * 32)
+    assert {name: [text.strip() for text in each] for name, each in found.items()} == expected
 
 
 def test_our_user_is_the_instances_word_and_else_the_login(sandbox, itil):
