@@ -211,6 +211,11 @@ def correlation_id(source: str, key: str) -> str:
     return f"dq:{source}:{key}"
 
 
+def key_of(correlation: str) -> str:
+    """Return the key inside a :func:`correlation_id`."""
+    return correlation.rsplit(":", 1)[-1]
+
+
 def occurrence_id(
     anomaly: Anomaly,
     *,

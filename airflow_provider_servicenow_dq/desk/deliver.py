@@ -22,6 +22,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     ServiceNowError,
 )
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+from airflow_provider_servicenow_dq.tickets import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,9 +158,8 @@ class _Delivery:
             ticket_id = sending.write["ticket_id"]
             with self.desk.store.begin() as connection:
                 ticket = tickets.by_ids(connection, [ticket_id])[ticket_id]
-            return doubt.find_note(
-                self.desk, self.address, ticket, sending.write["values"]["work_notes"]
-            ), None
+            journal, text = notes.written(sending.write["values"])
+            return doubt.find_note(self.desk, self.address, ticket, journal, text), None
         except ServiceNowError as failed:
             # The write stays marked as being sent, so that whoever comes next looks first.
             raise DeliveryPendingError(

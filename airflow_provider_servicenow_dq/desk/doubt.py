@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.client.journal import read_journal, read_journal_display
 from airflow_provider_servicenow_dq.desk import lookup
+from airflow_provider_servicenow_dq.desk.ourselves import our_names
 from airflow_provider_servicenow_dq.exceptions import RecordNotFoundError
 from airflow_provider_servicenow_dq.store import tickets
-from airflow_provider_servicenow_dq.tickets.text import one_line, text_hash
+from airflow_provider_servicenow_dq.tickets.notes import note_hash
+from airflow_provider_servicenow_dq.tickets.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,26 +43,28 @@ def find_created(desk: Desk, address: Address, write: Mapping[str, Any]) -> Reco
     return None
 
 
-def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, text: str) -> Journal:
-    """Return whether a note is on its ticket.
+def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, journal: str, text: str) -> Journal:
+    """Return whether a text is in a journal of its ticket.
 
-    It is when the journal holds more rows of that text by our user than the deliveries that we know of.
+    It is when the journal holds more rows of that text by us than the deliveries that we know of.
+
+    :param journal: ``work_notes`` or ``comments``.
     """
     with desk.store.begin() as connection:
         known = tickets.known_notes(connection, ticket.id)
-    wanted = text_hash(text)
-    entries = [
-        entry for entry in read_journal(desk.table_api, ticket.sys_id) if entry.element == "work_notes"
-    ]
+    wanted = note_hash(journal, text)
+    entries = [entry for entry in read_journal(desk.table_api, ticket.sys_id) if entry.element == journal]
     if not entries:
-        return _in_display_value(desk, address, ticket, text, known)
-    ours = lookup.user_name(desk)
-    times = sum(entry.created_by == ours and text_hash(entry.text) == wanted for entry in entries)
+        return _in_display_value(desk, address, ticket, journal, text, known)
+    ours = our_names(desk)
+    times = sum(
+        entry.created_by in ours and note_hash(entry.element, entry.text) == wanted for entry in entries
+    )
     return Journal.THERE if times > known.get(wanted, 0) else Journal.MISSING
 
 
 def _in_display_value(
-    desk: Desk, address: Address, ticket: tickets.Ticket, text: str, known: Mapping[str, int]
+    desk: Desk, address: Address, ticket: tickets.Ticket, journal: str, text: str, known: Mapping[str, int]
 ) -> Journal:
     """Look into the journal as a form shows it.
 
@@ -68,10 +72,10 @@ def _in_display_value(
     nothing.
     """
     try:
-        shown = read_journal_display(desk.table_api, address.table, ticket.sys_id)
+        shown = read_journal_display(desk.table_api, address.table, ticket.sys_id, element=journal)
     except RecordNotFoundError:
         return Journal.UNREADABLE
     if shown is None or (not shown.strip() and known):
         return Journal.UNREADABLE
     times = one_line(shown).count(one_line(text))
-    return Journal.THERE if times > known.get(text_hash(text), 0) else Journal.MISSING
+    return Journal.THERE if times > known.get(note_hash(journal, text), 0) else Journal.MISSING

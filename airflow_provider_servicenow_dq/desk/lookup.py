@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.client.journal import current_user
+from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.group import holds_many
+from airflow_provider_servicenow_dq.desk.ourselves import our_names
 from airflow_provider_servicenow_dq.store import instances, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
-from airflow_provider_servicenow_dq.tickets.text import text_hash
+from airflow_provider_servicenow_dq.tickets.notes import JOURNALS, note_hash
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS, sys_id_for
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
         with desk.store.begin() as connection:
             known = tickets.at(connection, chunk)
         rows = _find(desk, chunk, known)
+        if rows:
+            # Whoever finds a note of ours in doubt later has to know under which name it was written.
+            our_names(desk)
         texts = _journals(desk, rows, known)
         with desk.store.begin() as connection:
             _learn(connection, desk, rows)
@@ -58,18 +62,6 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
 def find_rows(desk: Desk, address: Address) -> list[Record]:
     """Return the records of one address as they are on the instance now, oldest first."""
     return _find(desk, [address], {}).get(address, [])
-
-
-def user_name(desk: Desk) -> str:
-    """Return who we are on the instance; asked of it once."""
-    with desk.store.begin() as connection:
-        known = instances.get(connection, desk.host).user_name
-    if known:
-        return known
-    name = current_user(desk.table_api)
-    with desk.store.begin() as connection:
-        instances.learn(connection, desk.host, user_name=name)
-    return name
 
 
 def _find(
@@ -161,6 +153,8 @@ def adopt(
     )
     if known_texts:
         tickets.know_notes(connection, ticket.id, known_texts)
+    if not holds_many(address):
+        tickets.link(connection, ticket.id, [key_of(address.correlation_id)], now=now)
     return ticket
 
 
@@ -177,14 +171,15 @@ def _journals(
     fresh = [row["sys_id"] for found in rows.values() for row in found if row["sys_id"] not in remembered]
     if not fresh:
         return {}
-    ours = user_name(desk)
+    by_us = Query.any_of("sys_created_by", sorted(our_names(desk)))
     counted: dict[str, Counter[str]] = {}
     for chunk in batches(fresh, _CHUNK):
-        query = Query.any_of("element_id", chunk).also(
-            Query.equals({"element": "work_notes", "sys_created_by": ours})
-        )
-        for entry in desk.table_api.find("sys_journal_field", query, fields=("element_id", "value")):
-            counted.setdefault(entry["element_id"], Counter())[text_hash(entry.get("value") or "")] += 1
+        query = Query.any_of("element_id", chunk).also(Query.any_of("element", JOURNALS)).also(by_us)
+        for entry in desk.table_api.find(
+            "sys_journal_field", query, fields=("element_id", "element", "value")
+        ):
+            text = note_hash(entry.get("element") or "", entry.get("value") or "")
+            counted.setdefault(entry["element_id"], Counter())[text] += 1
     return counted
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_servicenow_dq.anomalies.model import Severity
 from airflow_provider_servicenow_dq.desk.send import dropped
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
-from airflow_provider_servicenow_dq.tickets.text import text_hash
+from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def created(
         {name: record[name] for name in COLUMNS if name in record},
         made=True,
         created_by_us=True,
-        opened_in=write["run"],
+        # Who reported it has had his share, whoever delivers it.
+        opened_in=entries[0].payload.get("run", write["run"]),
         adopted_in=None,
         seen=write["times"],
         seen_at_note=write["times"],
@@ -84,12 +85,9 @@ def noted(
         journal.
     """
     ticket = tickets.by_ids(connection, [write["ticket_id"]])[write["ticket_id"]]
-    text = text_hash(write["values"]["work_notes"])
-    tickets.know_notes(
-        connection, ticket.id, {text: tickets.known_notes(connection, ticket.id).get(text, 0) + 1}
-    )
+    tickets.know_note(connection, ticket.id, notes.note_hash(*notes.written(write["values"])))
     seen = ticket.seen + write["times"]
-    shown = dict(record) if record else {k: v for k, v in write["values"].items() if k != "work_notes"}
+    shown = dict(record) if record else {k: v for k, v in write["values"].items() if k not in notes.JOURNALS}
     tickets.change(
         connection,
         ticket,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.desk import lookup
+from airflow_provider_servicenow_dq.desk.ourselves import our_names
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.store import tickets
 from airflow_provider_servicenow_dq.tickets.incident import CANCELED, NEW, is_worked_on
 from airflow_provider_servicenow_dq.tickets.notes import twin_note
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow_provider_servicenow_dq.desk.claimed import Lease
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.store.outbox import Address
@@ -40,7 +43,7 @@ def cancel_all_but_first(desk: Desk, lease: Lease, address: Address, ours: str) 
         return
     first, *others = still_open
     for row in others:
-        if _untouched(row, lookup.user_name(desk)):
+        if _untouched(row, our_names(desk)):
             lease.make_time()
             values = {"state": CANCELED, "work_notes": twin_note(first["number"])}
             record = desk.table_api.update(address.table, row["sys_id"], values)
@@ -48,8 +51,8 @@ def cancel_all_but_first(desk: Desk, lease: Lease, address: Address, ours: str) 
     _remember(desk, lease, address, first)
 
 
-def _untouched(row: dict[str, Any], our_name: str) -> bool:
-    by_us = row.get("sys_created_by") == our_name and row.get("sys_updated_by") == our_name
+def _untouched(row: dict[str, Any], ours: Collection[str]) -> bool:
+    by_us = row.get("sys_created_by") in ours and row.get("sys_updated_by") in ours
     return row.get("state") == NEW and by_us and row.get("sys_mod_count") in {"0", None}
 
 

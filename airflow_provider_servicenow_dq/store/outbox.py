@@ -2,7 +2,8 @@
 
 An entry is ``pending`` until somebody sends it. While it is ``sending`` its write is in doubt: whoever finds
 it so looks at the instance first. It ends as ``done``, or as ``dead`` when it was refused; entries behind a
-dead create are ``blocked``. Dead and blocked entries come back to life when they are recorded again.
+dead create are ``blocked``. Dead and blocked entries come back to life when they are recorded
+again, unless a person has ``discarded`` them.
 """
 
 from __future__ import annotations
@@ -26,11 +27,26 @@ SENDING: Final = "sending"
 DONE: Final = "done"
 DEAD: Final = "dead"
 BLOCKED: Final = "blocked"
+DISCARDED: Final = "discarded"
+
+#: Nothing more is done about them, whoever records them again.
+ENDED: Final = frozenset({DONE, DISCARDED})
 
 #: A report of an anomaly: what it becomes is decided at delivery.
 REPORT: Final = "report"
 #: A text that is appended to a ticket as it is.
 NOTE: Final = "note"
+#: A remark made in the source, for one of the ticket's journals.
+COMMENT: Final = "comment"
+#: A change of an anomaly's status, which may resolve or reopen its ticket.
+STATUS: Final = "status"
+#: We made a ticket where the instance ignores our sys_id: is it the only one?
+TWINS: Final = "twins"
+#: One ticket of several for the same problem is canceled.
+CANCEL: Final = "cancel"
+
+#: What belongs to the making of a ticket goes before what waits for it.
+_FIRST: Final = (TWINS, CANCEL)
 
 _table: Final = schema.outbox
 
@@ -81,7 +97,7 @@ def record(
     """Write intents down; return their entries in the same order.
 
     An intent that is pending or dead gets the new payload and is pending; one that is being sent keeps its
-    write; one that is done stays as it is.
+    write; one that is done or discarded stays as it is.
 
     :param recorded_by: Who intends it: the task instance.
     """
@@ -106,7 +122,7 @@ def _renew(
 ) -> None:
     for draft in drafts:
         entry = known[_draft_identity(draft)]
-        if entry.state == DONE:
+        if entry.state in ENDED:
             continue
         values: dict[str, Any] = {"payload": dict(draft.payload)}
         if entry.state in {DEAD, BLOCKED}:
@@ -115,13 +131,16 @@ def _renew(
 
 
 def waiting(connection: Connection, address: Address) -> list[Entry]:
-    """Return what is still to be done at an address, in the order in which it was recorded."""
+    """Return what is still to be done at an address, in the order in which it was recorded.
+
+    What belongs to the making of a ticket comes first.
+    """
     rows = connection.execute(
         sa.select(_table)
         .where(*at_address(_table, address), _table.c.state.in_((PENDING, SENDING, BLOCKED)))
         .order_by(_table.c.id)
     )
-    return [_entry(row) for row in rows]
+    return sorted(map(entry_of, rows), key=lambda entry: entry.kind not in _FIRST)
 
 
 def sent_together(first: Entry, entries: Iterable[Entry]) -> list[Entry]:
@@ -134,7 +153,7 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Entry]:
     entries: dict[int, Entry] = {}
     for batch in batches(ids):
         rows = connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
-        entries.update((row.id, _entry(row)) for row in rows)
+        entries.update((row.id, entry_of(row)) for row in rows)
     return entries
 
 
@@ -211,7 +230,7 @@ def _find(connection: Connection, drafts: Sequence[Draft]) -> Iterator[Entry]:
                 _table.c.idempotency_key.in_(keys),
             )
         )
-        yield from map(_entry, rows)
+        yield from map(entry_of, rows)
 
 
 def _identity(entry: Entry) -> tuple[str, str, str]:
@@ -238,7 +257,8 @@ def _row(draft: Draft, recorded_by: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _entry(row: Row[Any]) -> Entry:
+def entry_of(row: Row[Any]) -> Entry:
+    """Return a row of the table as an entry."""
     return Entry(
         id=row.id,
         address=Address(row.instance, row.table_name, row.correlation_id),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The newest migration.
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 
 #: Named so that the store can share a database with others.
 VERSION_TABLE: Final = "servicenow_dq_version"
@@ -103,13 +103,15 @@ link = sa.Table(
 )
 
 #: Notes that are known to be on a ticket, by the hash of their text: a note whose answer was lost has
-#: arrived when the journal holds more of its text than this.
+#: arrived when the journal holds more of its text than this. Those that were there before this store was are
+#: ``unclaimed`` until somebody asks for the same text: then it is there already.
 known_note = sa.Table(
     "dq_known_note",
     metadata,
     sa.Column("ticket_id", sa.ForeignKey("dq_ticket.id"), primary_key=True),
     sa.Column("text_hash", sa.String(32), primary_key=True),
     sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("unclaimed", sa.Integer, nullable=False, server_default="0"),
 )
 
 outbox = sa.Table(
@@ -136,6 +138,7 @@ outbox = sa.Table(
     sa.Column("warnings", sa.JSON(none_as_null=True)),
     sa.UniqueConstraint("instance", "table_name", "idempotency_key"),
     sa.Index(None, "instance", "table_name", "correlation_id", "state"),
+    sa.Index(None, "instance", "state"),
 )
 
 #: Who works on a ticket now. The unit is the correlation id, so that the order within a ticket holds.
@@ -154,5 +157,14 @@ instance = sa.Table(
     metadata,
     sa.Column("host", sa.String(255), primary_key=True),
     sa.Column("honours_sys_id", sa.Boolean),
-    sa.Column("user_name", sa.String(100)),
+    sa.Column("conn_id", sa.String(250)),
+)
+
+#: Under which names we have worked on an instance: what any of them wrote is ours.
+account = sa.Table(
+    "dq_account",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("account", sa.String(255), primary_key=True),
+    sa.Column("user_name", sa.String(100), nullable=False),
 )

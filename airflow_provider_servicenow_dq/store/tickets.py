@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.store import schema
-from airflow_provider_servicenow_dq.store.bulk import batches, upsert
+from airflow_provider_servicenow_dq.store.bulk import batches, insert_into, upsert
 from airflow_provider_servicenow_dq.store.outbox import Address
 from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
 _table: Final = schema.ticket
+_notes: Final = schema.known_note
 
 #: State of a ticket that the instance does not show any more.
 UNKNOWN: Final = "unknown"
@@ -166,15 +167,38 @@ def members(connection: Connection, ticket_id: int) -> set[str]:
 
 
 def know_notes(connection: Connection, ticket_id: int, times: Mapping[str, int]) -> None:
-    """Write down how often texts are known to be on a ticket, by their hashes."""
-    rows = [{"ticket_id": ticket_id, "text_hash": text, "times": count} for text, count in times.items()]
-    upsert(connection, schema.known_note, rows, keys=("ticket_id", "text_hash"), update=("times",))
+    """Write down that texts, by their hashes, were on a ticket so often before this store knew it."""
+    rows = [
+        {"ticket_id": ticket_id, "text_hash": text, "times": count, "unclaimed": count}
+        for text, count in times.items()
+    ]
+    upsert(connection, _notes, rows, keys=("ticket_id", "text_hash"))
+
+
+def know_note(connection: Connection, ticket_id: int, text: str) -> None:
+    """Count one more delivery of a text, by its hash."""
+    adding = insert_into(connection, _notes).values(ticket_id=ticket_id, text_hash=text, times=1, unclaimed=0)
+    connection.execute(
+        adding.on_conflict_do_update(
+            index_elements=["ticket_id", "text_hash"], set_={"times": _notes.c.times + 1}
+        )
+    )
 
 
 def known_notes(connection: Connection, ticket_id: int) -> dict[str, int]:
     """Return how often texts are known to be on a ticket, by their hashes."""
-    rows = connection.execute(sa.select(schema.known_note).where(schema.known_note.c.ticket_id == ticket_id))
+    rows = connection.execute(sa.select(_notes).where(_notes.c.ticket_id == ticket_id))
     return {row.text_hash: row.times for row in rows}
+
+
+def claim_note(connection: Connection, ticket_id: int, text: str) -> bool:
+    """Whether a text, by its hash, was on the ticket before this store knew it; each time counts once."""
+    claimed = connection.execute(
+        _notes.update()
+        .where(_notes.c.ticket_id == ticket_id, _notes.c.text_hash == text, _notes.c.unclaimed > 0)
+        .values(unclaimed=_notes.c.unclaimed - 1)
+    )
+    return bool(claimed.rowcount)
 
 
 def _shown(record: Mapping[str, Any]) -> dict[str, Any]:

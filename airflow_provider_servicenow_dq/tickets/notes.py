@@ -9,14 +9,36 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, correlation_id, source_name
+from airflow_provider_servicenow_dq.anomalies.model import (
+    Anomaly,
+    Comment,
+    anomaly_key,
+    correlation_id,
+    source_name,
+)
 from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS
-from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line, paged
+from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line, paged, text_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _LISTED: Final = 10
+
+#: A ticket's journals: for those who work on it, and for those who wait for it.
+WORK_NOTES: Final = "work_notes"
+COMMENTS: Final = "comments"
+JOURNALS: Final = (WORK_NOTES, COMMENTS)
+
+
+def note_hash(journal: str, text: str) -> str:
+    """Return what tells one text of a journal from others, however the instance stores it."""
+    return text_hash(text) if journal == WORK_NOTES else text_hash(f"{journal}: {text}")
+
+
+def written(values: Mapping[str, str]) -> tuple[str, str]:
+    """Return the journal and the text of an update; each of ours writes exactly one."""
+    ((journal, text),) = ((name, values[name]) for name in JOURNALS if name in values)
+    return journal, text
 
 
 def stamp(moment: datetime) -> str:
@@ -87,6 +109,21 @@ def reopen_note(anomaly: Anomaly, *, now: datetime, number: str) -> str:
     name = source_name(anomaly.source)
     head = f"{stamp(now)} {name} Anomaly seen again after {number} was resolved: reopened"
     return _note(head, _summary(anomaly))
+
+
+def status_note(anomaly: Anomaly, *, now: datetime) -> str:
+    """Return ``[2024-01-15 10:30:00 UTC] Qualytics Anomaly Status: Acknowledged``.
+
+    :param now: Stands for the time of the change where the source does not tell it.
+    """
+    head = f"{stamp(anomaly.status_changed_at or now)} {source_name(anomaly.source)} Anomaly Status: "
+    return f"{head}{anomaly.status.capitalize()}"
+
+
+def comment_note(anomaly: Anomaly, comment: Comment) -> str:
+    """Return ``Comment from Qualytics: <text>``."""
+    text = f"Comment from {source_name(anomaly.source)}: {comment.body}"
+    return cut(harmless(text), COLUMN_LENGTHS["comments"])
 
 
 def successor_line(number: str, state: str) -> str:

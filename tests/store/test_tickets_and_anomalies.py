@@ -158,7 +158,7 @@ def test_what_is_learned_of_an_instance_adds_up(store):
     with store.begin() as connection:
         assert instances.get(connection, "acme") == instances.Instance("acme")
         instances.learn(connection, "acme", honours_sys_id=False)
-        instances.learn(connection, "acme", user_name="svc_airflow")
+        instances.learn(connection, "acme", conn_id="servicenow_default")
 
         assert instances.get(connection, "acme") == instances.Instance("acme", False, "svc_airflow")
 

@@ -1,0 +1,63 @@
+"""What is recorded for whom: look-ups in the outbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import outbox, schema
+from airflow_provider_servicenow_dq.store.bulk import batches
+from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy.engine import Connection
+
+_table: Final = schema.outbox
+
+
+def addresses_of(connection: Connection, instance: str, kind: str) -> list[Address]:
+    """Return where entries of a kind wait on an instance, in the order in which they were recorded."""
+    rows = connection.execute(
+        sa.select(_table.c.table_name, _table.c.correlation_id)
+        .where(
+            _table.c.instance == instance,
+            _table.c.state.in_((outbox.PENDING, outbox.SENDING)),
+            _table.c.kind == kind,
+        )
+        .order_by(_table.c.id)
+    )
+    return list(dict.fromkeys(Address(instance, row.table_name, row.correlation_id) for row in rows))
+
+
+def newest(connection: Connection, address: Address, *, kind: str, key: str) -> tuple[Entry | None, int]:
+    """Return the last intent of a kind for an anomaly at an address, and how many there are."""
+    ids = (
+        connection.execute(
+            sa.select(_table.c.id)
+            .where(*outbox.at_address(_table, address), _table.c.kind == kind, _table.c.key == key)
+            .order_by(_table.c.id)
+        )
+        .scalars()
+        .all()
+    )
+    return (outbox.by_ids(connection, ids[-1:])[ids[-1]] if ids else None), len(ids)
+
+
+def reports_of(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> list[Address]:
+    """Return where reports of these anomalies wait, or are dead: their tickets are still to come."""
+    found: dict[Address, None] = {}
+    for batch in batches(keys):
+        rows = connection.execute(
+            sa.select(_table.c.correlation_id).where(
+                _table.c.instance == instance,
+                _table.c.table_name == table,
+                _table.c.state.not_in(tuple(outbox.ENDED)),
+                _table.c.kind == outbox.REPORT,
+                _table.c.key.in_(batch),
+            )
+        )
+        found.update((Address(instance, table, row.correlation_id), None) for row in rows)
+    return list(found)
