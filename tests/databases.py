@@ -1,4 +1,4 @@
-"""Databases to keep a store in: a SQLite file, or a PostgreSQL that is started for the tests and ends with them.
+"""Databases to keep a store in: SQLite files, or a PostgreSQL that starts and ends with the tests.
 
 ``start_postgres`` also serves processes that are no pytest session.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
@@ -29,38 +30,46 @@ class Postgres:
 
     def __init__(self, url: sa.URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg2")
-        self._engine = sa.create_engine(self._url, isolation_level="AUTOCOMMIT")
-        self._template: str | None = None
+        self._free: list[str] = []
 
     def new_database(self) -> str:
         """Make an empty database; return its URL."""
-        return self._create("")
+        name = f"store_{uuid.uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self._url.set(database=name).render_as_string(hide_password=False)
 
-    def new_store(self) -> str:
-        """Make a database that the store's migrations have already been run on; return its URL."""
-        if self._template is None:
-            template = Store(self.new_database())
-            template.upgrade()
-            template.close()  # nobody may be connected to what is copied
-            self._template = template._url.database
-        return self._create(f"TEMPLATE {self._template}")
-
-    def drop(self, url: str) -> None:
+    def drop_database(self, url: str) -> None:
         """Drop a database, whoever is still connected to it."""
         self.execute(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
 
+    def new_store(self) -> str:
+        """Return the URL of a store with all its tables and nothing in them."""
+        if self._free:
+            return self._free.pop()
+        store = Store(self.new_database())
+        store.upgrade()
+        store.close()
+        return store._url.render_as_string(hide_password=False)
+
+    def take_back(self, url: str) -> None:
+        """Empty a store for the next one, whoever is still connected to it: making one takes longer."""
+        activity = sa.table("pg_stat_activity", sa.column("pid"), sa.column("datname"))
+        name = sa.make_url(url).database
+        self._run(sa.select(sa.func.pg_terminate_backend(activity.c.pid)).where(activity.c.datname == name))
+        tables = schema.metadata.sorted_tables
+        restarts = [sa.text(f"ALTER SEQUENCE {table}_id_seq RESTART") for table in tables if "id" in table.c]
+        self._run(*[table.delete() for table in reversed(tables)], *restarts, url=url)
+        self._free.append(url)
+
     def execute(self, statement: str) -> None:
-        """Run a statement outside any transaction."""
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql(statement)
+        """Run a statement on the server's own database, outside any transaction."""
+        self._run(sa.text(statement))
 
-    def close(self) -> None:
-        self._engine.dispose()
-
-    def _create(self, options: str) -> str:
-        name = f"store_{uuid.uuid4().hex}"
-        self.execute(f"CREATE DATABASE {name} {options}")
-        return self._url.set(database=name).render_as_string(hide_password=False)
+    def _run(self, *statements: sa.Executable, url: str | None = None) -> None:
+        engine = sa.create_engine(url or self._url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
 
 
 @contextlib.contextmanager
@@ -72,16 +81,13 @@ def start_postgres() -> Iterator[Postgres]:
 
     server = get_server(tempfile.mkdtemp(prefix="postgres-"), cleanup_mode="delete")
     try:
-        first = Postgres(sa.make_url(server.get_uri()))
+        running = Postgres(sa.make_url(server.get_uri()))
         # The machine may crash, the server may not: all that a test needs is to survive a killed client.
-        first.execute("ALTER SYSTEM SET fsync = off")
-        first.execute("ALTER SYSTEM SET max_connections = 400")
-        first.close()
+        running.execute("ALTER SYSTEM SET fsync = off")
+        running.execute("ALTER SYSTEM SET max_connections = 400")
         pg_ctl(["-w", "restart"], pgdata=server.pgdata, user=server.system_user)
         server.ensure_postgres_running()  # it must know the new process to end it
-        running = Postgres(sa.make_url(server.get_uri()))
         yield running
-        running.close()
     finally:
         server.cleanup()
 
@@ -116,7 +122,7 @@ def store_url(
 
     yield name_one
     for url in urls.values():
-        server.drop(url)
+        server.take_back(url)
 
 
 @pytest.fixture
@@ -128,4 +134,4 @@ def empty_store_url(database_kind: str, tmp_path: Path, request: pytest.FixtureR
     server: Postgres = request.getfixturevalue("postgres")
     url = server.new_database()
     yield url
-    server.drop(url)
+    server.drop_database(url)
