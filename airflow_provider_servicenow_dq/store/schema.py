@@ -139,6 +139,8 @@ outbox = sa.Table(
     sa.UniqueConstraint("instance", "table_name", "idempotency_key"),
     sa.Index(None, "instance", "table_name", "correlation_id", "state"),
     sa.Index(None, "instance", "state"),
+    # What refers to a ticket that goes.
+    sa.Index(None, "ticket_id"),
 )
 
 #: Who works on a ticket now. The unit is the correlation id, so that the order within a ticket holds.

@@ -30,10 +30,12 @@ def upgrade() -> None:
     with op.batch_alter_table("dq_known_note") as batch:
         batch.add_column(sa.Column("unclaimed", sa.Integer(), server_default="0", nullable=False))
     op.create_index(op.f("ix_dq_outbox_instance_state"), "dq_outbox", ["instance", "state"], unique=False)
+    op.create_index(op.f("ix_dq_outbox_ticket_id"), "dq_outbox", ["ticket_id"], unique=False)
 
 
 def downgrade() -> None:
     """Go back to one account for each instance."""
+    op.drop_index(op.f("ix_dq_outbox_ticket_id"), table_name="dq_outbox")
     op.drop_index(op.f("ix_dq_outbox_instance_state"), table_name="dq_outbox")
     with op.batch_alter_table("dq_known_note") as batch:
         batch.drop_column("unclaimed")
