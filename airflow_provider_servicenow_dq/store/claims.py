@@ -1,10 +1,15 @@
-"""Claims: who works on a ticket now. One token at a time may write outcomes, so its order holds."""
+"""Claims: who works on a ticket now. One token at a time may write outcomes, so its order holds.
+
+On PostgreSQL every transaction is READ COMMITTED. That suffices because whoever writes outcomes has locked
+the claim's row first (:func:`holds`), so what it then reads of the ticket is newer than all that others
+wrote; and because what needs no claim, recording, adds rows under unique keys.
+"""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
@@ -13,6 +18,7 @@ from airflow_provider_servicenow_dq.store.bulk import insert_into
 from airflow_provider_servicenow_dq.store.outbox import at_address
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from sqlalchemy.engine import Connection
@@ -32,28 +38,35 @@ class Claim:
 
 
 def take(connection: Connection, address: Address, *, now: datetime, lease: timedelta) -> Claim | datetime:
-    """Return a claim, or the time until which somebody else holds one."""
+    """Return a claim, or the time until which somebody else holds one.
+
+    Nobody is waited for: whose row is locked holds it, too, for it is just writing an outcome.
+    """
     claim = Claim(address, uuid.uuid4().hex, now + lease)
-    taking = insert_into(connection, _table).values(
+    ours = {"token": claim.token, "leased_until": claim.leased_until}
+    here = tuple(at_address(_table, address))
+    row = sa.select(_table.c.token, _table.c.leased_until).where(*here)
+    # An INSERT would wait for whoever is just updating the row, so it is only tried where there is none.
+    if connection.execute(row).one_or_none() is None and _insert(connection, address, ours):
+        return claim
+    # SQLite has no row locks and leaves the clause out: there the whole transaction is alone.
+    locked = connection.execute(row.with_for_update(skip_locked=True)).one_or_none()
+    if locked is not None and (locked.token == "" or locked.leased_until <= now):
+        connection.execute(_table.update().where(*here).values(ours))
+        return claim
+    held = locked or connection.execute(row).one_or_none()
+    # What has been pruned meanwhile is nobody's: it can be taken at once.
+    return now if held is None else held.leased_until
+
+
+def _insert(connection: Connection, address: Address, values: Mapping[str, Any]) -> bool:
+    statement = insert_into(connection, _table).values(
         instance=address.instance,
         table_name=address.table,
         correlation_id=address.correlation_id,
-        token=claim.token,
-        leased_until=claim.leased_until,
+        **values,
     )
-    taken = connection.execute(
-        taking.on_conflict_do_update(
-            index_elements=["instance", "table_name", "correlation_id"],
-            set_={"token": taking.excluded.token, "leased_until": taking.excluded.leased_until},
-            where=sa.or_(_table.c.token == "", _table.c.leased_until <= now),
-        ).returning(_table.c.token)
-    ).one_or_none()
-    if taken is not None:
-        return claim
-    held: datetime = connection.execute(
-        sa.select(_table.c.leased_until).where(*at_address(_table, address))
-    ).scalar_one()
-    return held
+    return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
 
 
 def renew(connection: Connection, claim: Claim, *, now: datetime, lease: timedelta) -> Claim | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-from datetime import timedelta
+import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_servicenow_dq.store import claims
+from airflow_provider_servicenow_dq.store import claims, schema
 from airflow_provider_servicenow_dq.store.claims import Claim
 from airflow_provider_servicenow_dq.store.store import Store
 
@@ -152,3 +153,103 @@ def test_of_eight_processes_that_want_a_ticket_one_gets_it(url, store, address, 
     assert [process.exitcode for process in crowd] == [0] * 8
     got = [tokens.get() for _ in crowd]
     assert sum(token is not None for token in got) == 1
+
+
+@pytest.fixture
+def postgres_store(postgres):
+    """A store in the database whose row locks others could wait for."""
+    url = postgres.new_store()
+    store = Store(url)
+    yield store
+    store.close()
+    postgres.take_back(url)
+
+
+@pytest.fixture
+def impatient(postgres_store):
+    """Another connection, to which any wait for a lock is an error."""
+    with postgres_store.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '10ms'")
+        yield connection
+
+
+def test_nobody_waits_for_who_is_writing_an_outcome(postgres_store, impatient, address, now):
+    with postgres_store.begin() as connection:
+        claim = claims.take(connection, address, now=now, lease=LEASE)
+
+    later = now + 2 * LEASE
+    with postgres_store.begin() as writing:
+        assert claims.holds(writing, claim)
+
+        assert claims.take(impatient, address, now=later, lease=LEASE) == claim.leased_until
+
+    assert isinstance(claims.take(impatient, address, now=later, lease=LEASE), Claim)
+
+
+def test_nobody_waits_for_who_is_leasing_again_or_giving_back(postgres_store, impatient, address, now):
+    with postgres_store.begin() as connection:
+        claim = claims.take(connection, address, now=now, lease=LEASE)
+
+    with postgres_store.begin() as writing:
+        claims.renew(writing, claim, now=now + LEASE, lease=LEASE)
+        assert claims.take(impatient, address, now=now + LEASE, lease=LEASE) == claim.leased_until
+    with postgres_store.begin() as writing:
+        claims.release(writing, claim)
+        assert claims.take(impatient, address, now=now, lease=LEASE) == claim.leased_until + LEASE
+
+
+def test_a_claim_that_was_pruned_while_it_was_looked_at_is_free_at_once(
+    postgres_store, impatient, address, now, monkeypatch
+):
+    with postgres_store.begin() as connection:
+        claims.release(connection, claims.take(connection, address, now=now, lease=LEASE))
+    real = type(impatient).execute
+
+    def pruned_after_the_first_look(self, statement, *args, **options):
+        answer = real(self, statement, *args, **options)
+        if self is impatient:
+            monkeypatch.undo()
+            with postgres_store.begin() as connection:
+                connection.execute(schema.claim.delete())
+        return answer
+
+    monkeypatch.setattr(type(impatient), "execute", pruned_after_the_first_look)
+
+    assert claims.take(impatient, address, now=now, lease=LEASE) == now
+    assert isinstance(claims.take(impatient, address, now=now, lease=LEASE), Claim)
+
+
+def _work_on_all(url, barrier, addresses, seed, held, overlaps):
+    store = Store(url)
+    barrier.wait()
+    random.Random(seed).shuffle(addresses)  # noqa: S311 (an order, no secret)
+    for address in addresses:
+        taken = None
+        while not isinstance(taken, Claim):
+            with store.begin() as connection:
+                taken = claims.take(connection, address, now=datetime.now(UTC), lease=LEASE)
+        number = int(address.correlation_id)
+        # Shared memory sees what the database promises: nobody else is between these lines.
+        held[number] += 1
+        with store.begin() as connection:
+            assert claims.holds(connection, taken)
+        overlaps.value += held[number] != 1
+        held[number] -= 1
+        with store.begin() as connection:
+            claims.release(connection, taken)
+
+
+def test_of_eight_processes_one_at_a_time_works_on_each_of_fifty_tickets(url, address):
+    addresses = [address._replace(correlation_id=str(number)) for number in range(50)]
+    barrier, held, overlaps = _fork.Barrier(8, timeout=30), _fork.RawArray("i", 50), _fork.RawValue("i")
+    crowd = [
+        _fork.Process(target=_work_on_all, args=(url, barrier, list(addresses), seed, held, overlaps))
+        for seed in range(8)
+    ]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+
+    assert [process.exitcode for process in crowd] == [0] * 8
+    assert overlaps.value == 0
