@@ -1,0 +1,156 @@
+"""The instance commits after the client gave up: its quota is twice the client's time, and a queue before that.
+
+Whoever goes on then, nothing is doubled: the worker itself, another process after the worker's lease, or one
+with an empty store of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from reporting import anomaly, incidents, report
+from worlds import PausedApi, World, all_at_once, with_retries
+
+if TYPE_CHECKING:
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+
+TIMEOUT_S = 1.0
+#: How long after the client gave up the instance commits, in times of the client's patience.
+LATE = (0.2, 0.8, 1.4)
+
+
+@dataclass
+class Write:
+    """A write that comes late.
+
+    :param method: By which HTTP method.
+    :param hardened: The instance ignores the sys_id that we choose.
+    :param before: What has happened before.
+    :param act: What writes.
+    :param after: What the incident must look like at the end.
+    """
+
+    method: str
+    before: Any
+    act: Any
+    after: dict[str, Any]
+    hardened: bool = False
+
+
+def nothing(world: World) -> None:
+    pass
+
+
+def know_the_instance(world: World) -> None:
+    for store in ("store", "empty"):
+        report(world.desk(store), anomaly(f"another in {store}"))
+
+
+def open_it(world: World) -> None:
+    report(world.desk(), anomaly(hour=0))
+
+
+def resolve_it(world: World) -> None:
+    open_it(world)
+    (incident,) = ours(world)
+    done = {"state": "6", "close_code": "Solution provided", "close_notes": "done"}
+    world.sandbox.act_as("beth.anglin", "incident", incident["sys_id"], done)
+
+
+def ours(world: World) -> list[dict[str, str]]:
+    """Return the incidents that the late write is about."""
+    return [each for each in incidents(world.sandbox) if "another" not in each["short_description"]]
+
+
+def first(desk: Desk) -> Any:
+    return report(desk, anomaly(hour=0))
+
+
+def again(desk: Desk) -> Any:
+    return report(desk, anomaly(hour=None), run="next")
+
+
+CREATES = {
+    "create on a known instance": Write("POST", know_the_instance, first, {"notes": 0}),
+    "create at first contact": Write("POST", nothing, first, {"notes": 0}),
+    "create on a known hardened one": Write("POST", know_the_instance, first, {"notes": 0}, hardened=True),
+    "create at first contact with a hardened one": Write("POST", nothing, first, {"notes": 0}, hardened=True),
+}
+UPDATES = {
+    "note": Write("PATCH", open_it, again, {"notes": 1, "state": "1"}),
+    "note on a hardened one": Write("PATCH", open_it, again, {"notes": 1, "state": "1"}, hardened=True),
+    "reopen": Write("PATCH", resolve_it, again, {"notes": 1, "state": "2", "reopen_count": "1"}),
+}
+
+
+def the_worker_goes_on(world: World, write: Write) -> None:
+    desk = world.desk()
+    with_retries(lambda: write.act(desk))
+
+
+def another_process_takes_over(world: World, write: Write) -> None:
+    """The worker stops with its lease, and wakes when the other one has done its work."""
+    stopped = world.desk(api=PausedApi)
+    stopped.table_api.stops.set()
+    worker = threading.Thread(target=write.act, args=(stopped,))
+    worker.start()
+    assert stopped.table_api.stopped.wait(30)
+    other = world.desk()
+    with_retries(lambda: write.act(other))
+    stopped.table_api.goes_on.set()
+    worker.join()
+
+
+def one_with_an_empty_store_takes_over(world: World, write: Write) -> None:
+    """It finds nothing and opens a ticket of its own; both go on until nothing is left to do."""
+    first, other = world.desk(), world.desk("empty")
+    write.act(first)
+    with_retries(lambda: write.act(other))
+    time.sleep(2 * TIMEOUT_S)
+    with_retries(lambda: write.act(first))
+    with_retries(lambda: write.act(other))
+
+
+def check(world: World, write: Write) -> None:
+    time.sleep(1.5 * TIMEOUT_S)  # whatever is still under way has been committed by then
+    found = ours(world)
+    still_open = [each for each in found if each["state"] not in {"7", "8"}]
+    assert len(still_open) == 1, found
+    (incident,) = still_open
+    if not write.hardened:
+        assert len(found) == 1
+    seen = {**incident, "notes": len(world.sandbox.notes(incident["sys_id"]))}
+    assert {name: seen[name] for name in write.after} == write.after
+
+
+TAKING_OVER = [
+    (the_worker_goes_on, {**CREATES, **UPDATES}),
+    (another_process_takes_over, {**CREATES, **UPDATES}),
+    (one_with_an_empty_store_takes_over, CREATES),
+]
+
+
+@pytest.mark.parametrize(("go_on", "writes"), TAKING_OVER, ids=[go_on.__name__ for go_on, _ in TAKING_OVER])
+def test_what_is_committed_late_is_not_done_again(store_url, go_on, writes):
+    worlds = {}
+    for name, write in writes.items():
+        for late in LATE:
+            worlds[name, late] = World(store_url, timeout_s=TIMEOUT_S, admin_only_sys_fields=write.hardened)
+
+    def run(name: str, late: float) -> None:
+        write = writes[name]
+        with worlds[name, late] as world:
+            write.before(world)
+            world.sandbox.fail_next(
+                "late_commit", method=write.method, hang_s=TIMEOUT_S, after_s=late * TIMEOUT_S
+            )
+            go_on(world, write)
+            check(world, write)
+
+    wrong = all_at_once({case: lambda case=case: run(*case) for case in worlds})
+
+    assert wrong == {}, "\n\n".join(f"{case}\n{words}" for case, words in wrong.items())

@@ -1,0 +1,114 @@
+"""Many small worlds at once: each an instance of its own and whoever works there.
+
+What is waited for takes seconds and no work, so the cases of a test wait together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_servicenow_dq.client.config import InstanceConfig
+from airflow_provider_servicenow_dq.client.names import Names
+from airflow_provider_servicenow_dq.client.table import TableApi
+from airflow_provider_servicenow_dq.client.transport import Transport
+from airflow_provider_servicenow_dq.desk.desk import Desk
+from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_servicenow_dq.desk.open import Opening
+
+
+class PausedApi(TableApi):
+    """The Table API of a process that stops right after its next write was answered, or was not."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self.stops = threading.Event()
+        self.stopped = threading.Event()
+        self.goes_on = threading.Event()
+
+    def create(self, table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        with self._pause():
+            return super().create(table, values)
+
+    def update(self, table: str, sys_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        with self._pause():
+            return super().update(table, sys_id, values)
+
+    @contextlib.contextmanager
+    def _pause(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self.stops.is_set():
+                self.stops.clear()
+                self.stopped.set()
+                self.goes_on.wait(60)
+
+
+class World:
+    """An instance of its own; the stores are those of all worlds of a test, each instance apart in them.
+
+    :param store_url: Names a store; the same name is the same store.
+    """
+
+    def __init__(self, store_url: Callable[[str], str], *, timeout_s: float, **switches: Any) -> None:
+        self.sandbox = Sandbox(port=0, **switches)
+        self._urls = {name: store_url(name) for name in ("store", "empty")}
+        self._timeout_s = timeout_s
+        self._opened: list[Transport | Store] = []
+
+    def desk(self, store: str = "store", api: type[TableApi] = TableApi) -> Desk:
+        """Open a desk as another process would."""
+        config = InstanceConfig(
+            self.sandbox.url, login="svc_airflow", password="airflow-secret", timeout_s=self._timeout_s
+        )
+        transport = Transport(config)
+        table_api = api(transport)
+        desk = Desk(config, table_api, Names(table_api), Store(self._urls[store]))
+        self._opened += [transport, desk.store]
+        return desk
+
+    def __enter__(self) -> Self:
+        self.sandbox.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sandbox.__exit__()
+        for each in self._opened:
+            each.close()
+
+
+def all_at_once(cases: Mapping[Any, Callable[[], None]]) -> dict[Any, str]:
+    """Run the cases in threads; return what went wrong, by case."""
+
+    def run(case: Callable[[], None]) -> str:
+        try:
+            case()
+        except BaseException:
+            return traceback.format_exc()
+        return ""
+
+    with ThreadPoolExecutor(len(cases)) as pool:
+        told = dict(zip(cases, pool.map(run, cases.values()), strict=True))
+    return {name: words for name, words in told.items() if words}
+
+
+def with_retries(attempt: Callable[[], Opening], tries: int = 8) -> Opening:
+    """Try as Airflow would: again after a wait, which an error may name."""
+    for _ in range(tries):
+        done = attempt()
+        if not done.failures:
+            return done
+        waits = [error.retry_after for error in done.pending if isinstance(error, DeliveryPendingError)]
+        time.sleep(max([wait for wait in waits if wait is not None], default=0.1))
+    raise AssertionError(f"not delivered after {tries} tries: {done.failures}")
