@@ -23,18 +23,32 @@ log = logging.getLogger(__name__)
 
 
 def limit(
-    desk: Desk, entries: Sequence[Entry], addresses: Sequence[Address], *, order: Order, run: Run
+    desk: Desk,
+    entries: Sequence[Entry],
+    addresses: Sequence[Address],
+    *,
+    order: Order,
+    run: Run,
+    looking_in: str | None = None,
 ) -> tuple[list[Address], list[Address]]:
     """Keep a DAG run to its share of new tickets.
 
     :param addresses: Where the entries go, the severest first; the severest keep a ticket of their own.
+    :param run: Who has reported.
+    :param looking_in: The DAG run that delivers, where it is another one.
     :return: What is to be delivered before the rest (the roll-up ticket, if there is one), and the rest.
     """
     most = order.project.max_new_tickets
     with desk.store.begin() as connection:
         known = tickets.at(connection, addresses)
         opened = tickets.opened_in(connection, run.dag_run, instance=desk.host, besides=group.ROLLUP)
-    new = [address for address in addresses if address not in known and not group.holds_many(address)]
+    # What may have been created already keeps its place: only a look at that very ticket tells.
+    under_way = {entry.address for entry in entries if entry.state == outbox.SENDING}
+    new = [
+        address
+        for address in addresses
+        if address not in known and address not in under_way and not group.holds_many(address)
+    ]
     if len(new) + opened <= most:
         return [], list(addresses)
     instead = ",".join(sorted(entry.idempotency_key for entry in entries))
@@ -43,7 +57,7 @@ def limit(
         order.project.table,
         group.rollup_correlation(run, namespace=desk.namespace, instead=instead),
     )
-    look(desk, [home], run=run.dag_run)
+    look(desk, [home], run=looking_in or run.dag_run)
     with desk.store.begin() as connection:
         there = next(iter(tickets.at(connection, [home]).get(home, [])), None)
     share = 0 if there is not None and there.opened_in is None else max(most - opened, 0)
