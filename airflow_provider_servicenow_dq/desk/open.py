@@ -128,7 +128,12 @@ def _intent(item: _Item) -> str:
 def _payload(item: _Item, home: Address, order: Order, run: Run, now: Any) -> dict[str, Any]:
     made = payload(order, item.anomaly, correlation_id=home.correlation_id, now=now, run=run.dag_run)
     titled = "short_description" in {**order.project.fields, **order.columns}
-    return {**made, "group_by": order.project.group_by, "titled": titled}
+    return {
+        **made,
+        "group_by": order.project.group_by,
+        "max_new_tickets": order.project.max_new_tickets,
+        "titled": titled,
+    }
 
 
 def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) -> dict[str, Address]:
@@ -148,7 +153,9 @@ def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) ->
 def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> Crew:
     """Deliver what waits for these items; return who did it, who knows what stopped them."""
     crew = Crew(desk, run.dag_run)
-    waiting = [item.entry for item in items if item.entry is not None and item.entry.state != outbox.DONE]
+    waiting = [
+        item.entry for item in items if item.entry is not None and item.entry.state not in outbox.ENDED
+    ]
     if not waiting:
         return crew
     addresses = _by_severity(waiting)
