@@ -26,7 +26,7 @@ def open_desk(hook: ServiceNowHook) -> Iterator[Desk]:
             config=hook.instance_config(),
             table_api=hook.table_api,
             names=Names(hook.table_api),
-            store=_store(settings.store_url()),
+            store=open_store(),
             namespace=settings.namespace(),
         )
     finally:
@@ -40,6 +40,11 @@ def project(hook: ServiceNowHook, name: str | None) -> Project:
     """
     extra = hook.get_connection(hook.servicenow_conn_id).extra_dejson
     return find_project(load_projects(extra.get("projects")), name)
+
+
+def open_store() -> Store:
+    """Return the store that ``[servicenow_dq] store`` names."""
+    return _store(settings.store_url())
 
 
 @cache

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_servicenow_dq.exceptions import (
-    DeliveryPendingError,
-    DeliveryRefusedError,
-    ServiceNowConfigError,
-)
+from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.links.servicenow import URL_KEY, ServiceNowRecordLink
+from airflow_provider_servicenow_dq.operators.running import failure, longest_wait, run_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -26,8 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.client.query import Query
     from airflow_provider_servicenow_dq.client.table import Record
-    from airflow_provider_servicenow_dq.desk.desk import Run
-    from airflow_provider_servicenow_dq.desk.open import Opening
     from airflow_provider_servicenow_dq.desk.order import Order
 
 _COLUMNS = (
@@ -171,13 +164,14 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         )
         hook = ServiceNowHook(self.servicenow_conn_id)
         with open_desk(hook) as desk:
-            opening = open_tickets(desk, report.anomalies, order=self._order(hook), run=_run(context))
+            opening = open_tickets(desk, report.anomalies, order=self._order(hook), run=run_of(context))
         results = [for_xcom(result) for result in opening.results]
         self._say(report.anomalies, opening.results, context)
         if opening.failures:
             if "ti" in context:
                 context["ti"].xcom_push(key="return_value", value=results)
-            raise _failure(opening)
+            wait = longest_wait(opening.pending)
+            raise failure(opening.failures, refused=not opening.pending, retry_after=wait)
         return results
 
     def _order(self, hook: ServiceNowHook) -> Order:
@@ -215,6 +209,52 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         address = next((result["ticket"]["url"] for result in results if result["ticket"]), None)
         if address and "ti" in context:
             context["ti"].xcom_push(key=URL_KEY, value=address)
+
+
+class ServiceNowDeliverOperator(BaseOperator):
+    """Deliver what waits in the outbox, whoever recorded it, and return how much is delivered and left.
+
+    For a small DAG of its own, scheduled every few minutes: it delivers what other tasks have recorded and
+    could not send within their retries. The counts are pushed to XCom even when the task fails. It fails so
+    that it is retried when something could not be delivered now, and for good when there are dead letters:
+    what ServiceNow refused, to be replayed or discarded with ``servicenow-dq outbox``.
+
+    It needs a store that all workers share.
+
+    :param servicenow_conn_id: The Airflow connection whose instance it delivers to; None for every instance
+        that the store has entries for, each by the connection that last worked with it. (templated)
+    :param fail_on_dead: Whether dead letters fail the task.
+    """
+
+    template_fields: Sequence[str] = ("servicenow_conn_id",)
+    ui_color = "#d3eadf"
+
+    def __init__(
+        self,
+        *,
+        servicenow_conn_id: str | None = ServiceNowHook.default_conn_name,
+        fail_on_dead: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.servicenow_conn_id = servicenow_conn_id
+        self.fail_on_dead = fail_on_dead
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Deliver, and return the counts."""
+        from airflow_provider_servicenow_dq.hooks.clear import clear_outbox  # noqa: PLC0415 (loads SQLAlchemy)
+
+        cleared = clear_outbox(self.servicenow_conn_id, run_of(context))
+        causes = list(cleared.clearing.causes)
+        if words := cleared.dead_words():
+            self.log.warning(words)
+            causes = [words, *causes] if self.fail_on_dead else causes
+        if causes:
+            if "ti" in context:
+                context["ti"].xcom_push(key="return_value", value=cleared.counts())
+            wait = cleared.clearing.retry_after
+            raise failure(causes, refused=cleared.clearing.refused, retry_after=wait)
+        return cleared.counts()
 
 
 class ServiceNowGetRecordsOperator(BaseOperator):
@@ -290,31 +330,9 @@ def _payload(anomalies: Any) -> Any:
     return anomalies
 
 
-def _run(context: Context) -> Run:
-    from airflow_provider_servicenow_dq.desk.desk import Run  # noqa: PLC0415 (loads SQLAlchemy)
-
-    if "ti" not in context:
-        return Run(unique=uuid.uuid4().hex)
-    ti = context["ti"]
-    return Run(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
-
-
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ",".join(str(part) for part in value)
     return str(value)
-
-
-def _failure(opening: Opening) -> Exception:
-    """Return what the task fails with: for good only when nothing that failed could go better on a retry."""
-    words = "; ".join(opening.failures[:10])
-    if len(opening.failures) > 10:  # noqa: PLR2004 (as many as a log line bears)
-        words += f"; and {len(opening.failures) - 10} more"
-    if opening.pending:
-        waits = [wait for error in opening.pending if (wait := getattr(error, "retry_after", None))]
-        return DeliveryPendingError(
-            f"Not everything is delivered; a retry goes on from here. {words}", max(waits, default=None)
-        )
-    return AirflowFailException(str(DeliveryRefusedError(f"Refused for good. {words}")))
