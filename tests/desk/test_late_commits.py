@@ -1,4 +1,4 @@
-"""The instance commits after the client gave up: its quota is twice the client's time, and a queue before that.
+"""The instance commits after the client gave up: its quota is twice the client's time, after a queue.
 
 Whoever goes on then, nothing is doubled: the worker itself, another process after the worker's lease, or one
 with an empty store of its own.
