@@ -14,6 +14,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _AMPERSAND: Final = re.compile(r"&(?:amp;)+")
 _ESCAPED: Final = {"lt": "<", "gt": ">", "quot": '"', "#34": '"', "apos": "'", "#39": "'"}
 _ENTITY: Final = re.compile(f"&({'|'.join(_ESCAPED)});")
+_FOUR_BYTES: Final = re.compile("[\U00010000-\U0010ffff]")
 #: What a database may have made question marks of, one for a character or one for each of its bytes.
 _UNSURE: Final = re.compile("[?\ufffd\ud800-\udfff\U00010000-\U0010ffff]+")
 
@@ -57,6 +58,14 @@ def as_kept(text: str) -> str:
 def text_hash(text: str) -> str:
     """Return a hash by which a text is known again in a journal."""
     return hashlib.sha256(as_kept(text).encode()).hexdigest()[:32]
+
+
+def stump(text: str) -> str:
+    """Return what databases keep of a text that drop its end with the first character of four bytes.
+
+    KB0621602: MySQL, for columns that are not "String (Full UTF-8)". Most texts are their own stump.
+    """
+    return _FOUR_BYTES.split(text, maxsplit=1)[0]
 
 
 def paged(heading: str, lines: list[str], limit: int) -> list[str]:

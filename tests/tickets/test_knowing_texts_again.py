@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_servicenow_dq.sandbox.journal_rewrites import REWRITES, rewritten
-from airflow_provider_servicenow_dq.tickets.text import as_kept, text_hash
+from airflow_provider_servicenow_dq.tickets.text import as_kept, stump, text_hash
 
 #: What loses a part of the text: nothing can know that again.
 LOSSY = {"cut_at_emoji"}
@@ -78,3 +78,9 @@ def test_what_instances_make_of_a_text_is_the_same_text(kept):
 @pytest.mark.parametrize("nested", ["&" + "amp;" * 20_000, "&amp;" * 20_000, "&lt" * 20_000])
 def test_a_text_that_is_escaped_over_and_over_takes_no_time(nested):
     assert re.fullmatch(r"[0-9a-f]{32}", text_hash(nested))
+
+
+@settings(deadline=None)
+@given(_texts, _rewrites)
+def test_of_a_text_that_loses_its_end_the_stump_is_known_again(text, names):
+    assert text_hash(rewritten(text, names | LOSSY)) == text_hash(stump(text))
