@@ -8,6 +8,10 @@ import click
 
 #: Command to its place and the line that ``--help`` prints for it.
 _COMMANDS = {
+    "outbox": (
+        "airflow_provider_servicenow_dq.commands.outbox:outbox",
+        "List and decide about what waits for ServiceNow.",
+    ),
     "sandbox": (
         "airflow_provider_servicenow_dq.sandbox.command:sandbox",
         "Run a ServiceNow to try on this machine.",
