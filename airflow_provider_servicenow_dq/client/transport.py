@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,7 @@ import tenacity
 
 from airflow_provider_servicenow_dq.client.answers import Answer, read_answer
 from airflow_provider_servicenow_dq.client.auth import auth_for
+from airflow_provider_servicenow_dq.client.clock import InstanceClock
 from airflow_provider_servicenow_dq.client.lost import LIBRARY_ERRORS, without_answer
 from airflow_provider_servicenow_dq.client.session import InstanceSession
 from airflow_provider_servicenow_dq.exceptions import (
@@ -62,6 +64,7 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.config = config
+        self.clock = InstanceClock()
         self._on_secret = on_secret
         self._patience_s = patience_s
         self._sleep = sleep
@@ -140,7 +143,7 @@ class Transport:
             raise UnreachableError(
                 f"All {self.config.max_concurrency} connections to {self.config.host} are busy"
             )
-        started = time.monotonic()
+        started, sent = time.monotonic(), datetime.now(UTC)
         try:
             timeout_s = allowance.for_one_try_s()
             status, headers, body = _exchange(
@@ -149,6 +152,7 @@ class Transport:
         except LIBRARY_ERRORS as error:
             failure = without_answer(error, self.config.host)
         else:
+            self.clock.learn(headers.get("Date"), sent=sent, received=datetime.now(UTC))
             duration_ms = (time.monotonic() - started) * 1000
             log.debug("%s %s answered %d in %.0f ms", method, path, status, duration_ms)
             return read_answer(status, headers, body)

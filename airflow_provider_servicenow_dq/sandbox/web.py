@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [
             f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
             f"Server: {self.server_version}",
-            f"Date: {self.date_time_string()}",
+            f"Date: {self.date_time_string(self.server.sandbox.instance.now().timestamp())}",
             *(f"{name}: {value}" for name, value in answer.headers),
         ]
         if answer.status != HTTPStatus.NO_CONTENT:
