@@ -6,6 +6,7 @@ import re
 import threading
 from typing import TYPE_CHECKING
 
+from airflow_provider_servicenow_dq.client.choices import Choice, get_choices
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError, UnsafeQueryError
 
@@ -31,6 +32,7 @@ class Names:
         self._table_api = table_api
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], list[str]] = {}
+        self._choices: dict[tuple[str, str], list[Choice]] = {}
 
     def user(self, text: str) -> str | None:
         """Return the active user with this user name, e-mail address or full name."""
@@ -43,6 +45,16 @@ class Names:
     def record(self, table: str, text: str) -> str | None:
         """Return the record of any table with this number or name."""
         return self._look_up(table, text, ("number", "name"), {})
+
+    def choices(self, table: str, field: str) -> list[Choice]:
+        """Return the choices of a field."""
+        with self._lock:
+            known = self._choices.get((table, field))
+        if known is None:
+            known = get_choices(self._table_api, table, field)
+            with self._lock:
+                self._choices[table, field] = known
+        return known
 
     def _look_up(
         self, table: str, text: str, fields: tuple[str, ...], conditions: dict[str, Value]

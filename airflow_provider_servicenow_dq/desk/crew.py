@@ -17,7 +17,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     ServiceNowError,
     StoreError,
 )
-from airflow_provider_servicenow_dq.store import instances
+from airflow_provider_servicenow_dq.store import instances, outbox, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +84,13 @@ class Crew:
         """Deliver one by one until it is known what the instance does with our sys_id; return the rest.
 
         That decides how the others are protected against twins. Where it is ignored, the first ticket of a
-        run always goes alone: it shows whether the account sees what it creates.
+        run always goes alone: it shows whether the account sees what it creates. What an earlier run has
+        not shown comes before it.
         """
+        with self.desk.store.begin() as connection:
+            unproven = recorded.addresses_of(connection, self.desk.host, outbox.TWINS)
+        for address in unproven:
+            self.deliver(address)
         for number, address in enumerate(addresses):
             with self.desk.store.begin() as connection:
                 honours = instances.get(connection, self.desk.host).honours_sys_id

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.desk import doubt, lookup, refusals, send, settle, steps, twins
+from airflow_provider_servicenow_dq.desk import asking, doubt, lookup, refusals, send, settle, steps, twins
 from airflow_provider_servicenow_dq.desk.claimed import Lease, claimed
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
 from airflow_provider_servicenow_dq.desk.doubt import Journal
 from airflow_provider_servicenow_dq.desk.sending import Sending, left_behind
 from airflow_provider_servicenow_dq.exceptions import (
-    AmbiguousNameError,
     AuthenticationError,
     DeliveryPendingError,
     ForbiddenError,
@@ -25,11 +24,11 @@ from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+    from airflow_provider_servicenow_dq.store.outbox import Address
 
 #: After so many attempts that may have happened and were not found, an entry is dead.
 MOST_ATTEMPTS: Final = 20
@@ -75,16 +74,16 @@ class _Delivery:
             if under_way := left_behind(waiting):
                 return under_way
             known = tickets.at(connection, [self.address]).get(self.address, [])
-            unnamed = steps.needing_names(waiting, known[0] if known else None)
-            if not unnamed:
-                return self._start(connection, {})
-        names = self._resolve_names(unnamed)
+            wanted = asking.needs(waiting, known[0] if known else None)
+            if not any(wanted):
+                return self._start(connection, asking.Asked())
+        asked = asking.ask(self.desk, self.address, wanted)
         self.lease.make_time()
         with self.lease.transaction() as connection:
-            return self._start(connection, names)
+            return self._start(connection, asked)
 
-    def _start(self, connection: Connection, names: steps.Resolved) -> Sending | None:
-        step = steps.plan(connection, self.desk, self.address, names=names, run=self.run)
+    def _start(self, connection: Connection, asked: asking.Asked) -> Sending | None:
+        step = steps.plan(connection, self.desk, self.address, asked=asked, run=self.run)
         if step is None:
             return None
         now = self.desk.now()
@@ -113,23 +112,13 @@ class _Delivery:
         else:
             self._done(sending, record)
 
-    def _resolve_names(self, entries: Sequence[Entry]) -> dict[int, tuple[dict[str, str], list[str]]]:
-        resolved = {}
-        for entry in entries:
-            try:
-                resolved[entry.id] = send.resolve_names(self.desk.names, entry.payload["fields"])
-            except AmbiguousNameError as error:
-                with self.lease.transaction() as connection:
-                    settle.refused(connection, [entry], str(error), now=self.desk.now())
-        return resolved
-
     def _resolve_doubt(self, sending: Sending, error: ServiceNowError | None) -> None:
         """Look whether the write happened; if not, let it be decided anew once it surely never will."""
         while True:
             self.lease.make_time()
             seen, record = self._look_for(sending, error)
             if seen is Journal.THERE:
-                if record is not None and sending.attempt == 1 and refusals.key_was_taken(error):
+                if sending.creates and record and sending.attempt == 1 and refusals.key_was_taken(error):
                     self._adopt(sending, record)
                 else:
                     self._done(sending, record)
@@ -155,11 +144,11 @@ class _Delivery:
             if sending.creates:
                 record = doubt.find_created(self.desk, self.address, sending.write)
                 return (Journal.THERE if record else Journal.MISSING), record
-            ticket_id = sending.write["ticket_id"]
-            with self.desk.store.begin() as connection:
-                ticket = tickets.by_ids(connection, [ticket_id])[ticket_id]
+            ticket = self._ticket(sending.write["ticket_id"])
             journal, text = notes.written(sending.write["values"])
-            return doubt.find_note(self.desk, self.address, ticket, journal, text), None
+            seen = doubt.find_note(self.desk, self.address, ticket, journal, text)
+            changes_state = seen is Journal.THERE and "state" in sending.write["values"]
+            return seen, doubt.current(self.desk, ticket) if changes_state else None
         except ServiceNowError as failed:
             # The write stays marked as being sent, so that whoever comes next looks first.
             raise DeliveryPendingError(
@@ -212,13 +201,14 @@ class _Delivery:
 
     def _has_moved_on(self, ticket_id: int) -> bool:
         """Look at a ticket again: somebody may have closed it after we had looked."""
-        before = self._state_of(ticket_id)
+        before = self._ticket(ticket_id)
         lookup.look(self.desk, [self.address], run=self.run)
-        return self._state_of(ticket_id) != before
+        lookup.refresh(self.desk, before)
+        return self._ticket(ticket_id).state != before.state
 
-    def _state_of(self, ticket_id: int) -> str:
+    def _ticket(self, ticket_id: int) -> tickets.Ticket:
         with self.desk.store.begin() as connection:
-            return tickets.by_ids(connection, [ticket_id])[ticket_id].state
+            return tickets.by_ids(connection, [ticket_id])[ticket_id]
 
     def _honours_sys_id(self) -> bool | None:
         with self.desk.store.begin() as connection:
@@ -242,8 +232,6 @@ class _Delivery:
             return
         with self.lease.transaction() as connection:
             settle.created(connection, self.address, sending.entries, sending.write, record, now=now)
-        if record["sys_id"] != sending.write["sys_id"]:
-            twins.cancel_all_but_first(self.desk, self.lease, self.address, record["sys_id"])
 
 
 def _cause(error: ServiceNowError | None) -> str:

@@ -6,12 +6,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.client.journal import read_journal, read_journal_display
+from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
 from airflow_provider_servicenow_dq.exceptions import RecordNotFoundError
 from airflow_provider_servicenow_dq.store import tickets
 from airflow_provider_servicenow_dq.tickets.notes import note_hash
 from airflow_provider_servicenow_dq.tickets.text import one_line
+from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,13 @@ def find_created(desk: Desk, address: Address, write: Mapping[str, Any]) -> Reco
         if row["sys_id"] == write["sys_id"] or row["sys_id"] not in before:
             return desk.table_api.get(address.table, row["sys_id"])
     return None
+
+
+def current(desk: Desk, ticket: tickets.Ticket) -> Record | None:
+    """Return a ticket's columns as they are now; None if it is not shown any more."""
+    query = Query.equals({"sys_id": ticket.sys_id})
+    rows = desk.table_api.first_page(ticket.address.table, query, fields=COLUMNS, limit=1)
+    return rows[0] if rows else None
 
 
 def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, journal: str, text: str) -> Journal:

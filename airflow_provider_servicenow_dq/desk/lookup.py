@@ -115,8 +115,35 @@ def _keep(
         ticket = remembered.get(row["sys_id"])
         if ticket is None:
             adopt(connection, address, row, run=run, now=now, known_texts=texts.get(row["sys_id"], Counter()))
-        elif (ticket.record.get("sys_updated_on") or "") <= (row.get("sys_updated_on") or ""):
-            tickets.change(connection, ticket, record=row, changed_at=now)
+        else:
+            _update(connection, ticket, row, now)
+
+
+def _update(connection: Connection, ticket: Ticket, row: Record, now: datetime) -> None:
+    """Take over what a look has shown, unless something newer was written meanwhile."""
+    if (ticket.record.get("sys_updated_on") or "") <= (row.get("sys_updated_on") or ""):
+        tickets.change(connection, ticket, record=row, changed_at=now)
+
+
+def keep(connection: Connection, desk: Desk, address: Address, row: Record, *, now: datetime) -> Ticket:
+    """Remember a ticket of ours as a look has shown it, whether it was known or not."""
+    known = {ticket.sys_id: ticket for ticket in tickets.at(connection, [address]).get(address, [])}
+    ticket = known.get(row["sys_id"])
+    if ticket is None:
+        return adopt_found(connection, desk, address, row, run="")
+    _update(connection, ticket, row, now)
+    return tickets.by_ids(connection, [ticket.id])[ticket.id]
+
+
+def refresh(desk: Desk, ticket: Ticket) -> None:
+    """Look at one ticket again."""
+    table = ticket.address.table
+    rows = desk.table_api.first_page(table, Query.equals({"sys_id": ticket.sys_id}), fields=COLUMNS, limit=1)
+    with desk.store.begin() as connection:
+        if rows:
+            _update(connection, ticket, rows[0], desk.now())
+        else:
+            _miss(connection, desk, [], [ticket])
 
 
 def _miss(connection: Connection, desk: Desk, rows: list[Record], asked: list[Ticket]) -> None:
@@ -169,15 +196,17 @@ def _journals(
     """Count the texts of our own notes on tickets that the store does not know yet."""
     remembered = {ticket.sys_id for found in known.values() for ticket in found}
     fresh = [row["sys_id"] for found in rows.values() for row in found if row["sys_id"] not in remembered]
-    if not fresh:
-        return {}
+    return count_texts(desk, fresh) if fresh else {}
+
+
+def count_texts(desk: Desk, sys_ids: Sequence[str]) -> dict[str, Counter[str]]:
+    """Count the texts that we have written into the journals of records, by their hashes."""
     by_us = Query.any_of("sys_created_by", sorted(our_names(desk)))
     counted: dict[str, Counter[str]] = {}
-    for chunk in batches(fresh, _CHUNK):
+    for chunk in batches(sys_ids, _CHUNK):
         query = Query.any_of("element_id", chunk).also(Query.any_of("element", JOURNALS)).also(by_us)
-        for entry in desk.table_api.find(
-            "sys_journal_field", query, fields=("element_id", "element", "value")
-        ):
+        fields = ("element_id", "element", "value")
+        for entry in desk.table_api.find("sys_journal_field", query, fields=fields):
             text = note_hash(entry.get("element") or "", entry.get("value") or "")
             counted.setdefault(entry["element_id"], Counter())[text] += 1
     return counted

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from airflow_provider_servicenow_dq.exceptions import ForbiddenError, RefusedError, ServiceNowError
+from airflow_provider_servicenow_dq.exceptions import (
+    DeliveryRefusedError,
+    ForbiddenError,
+    RefusedError,
+    ServiceNowError,
+)
 
 #: This 403 comes and goes when an instance moves a session between nodes (KB2466644).
 _PASSING: Final = "Failed API level ACL Validation"
@@ -16,7 +21,9 @@ _KEY_TAKEN: Final = "Error during insert"
 
 def is_definite(error: ServiceNowError) -> bool:
     """Whether it makes no sense to try again as it is: the instance itself said no, and will again."""
-    return isinstance(error, RefusedError) and error.detail != _PASSING
+    if isinstance(error, RefusedError):
+        return error.detail != _PASSING
+    return isinstance(error, DeliveryRefusedError)
 
 
 def may_hide_the_record(error: RefusedError) -> bool:

@@ -36,6 +36,7 @@ _WAITING_WORDS: Final = "Ticket of anomaly {anomaly} not delivered: {reason}"
 
 _DONE_WORDS: Final[Mapping[str, str]] = {
     "created": "Ticket {number} created and linked to anomaly {anomaly}",
+    "resolved": "Ticket {number} resolved for anomaly {anomaly}: {reason}",
     "reopened": "Ticket {number} reopened for anomaly {anomaly}: {reason}",
     "noted": "Ticket {number} noted for anomaly {anomaly}: {reason}",
     "linked": "Anomaly {anomaly} linked to ticket {number}",
@@ -56,13 +57,16 @@ def settled(
 
     :param action: What happened; None to take what the entry says.
     """
+    if entry.state == outbox.DISCARDED:
+        words = f"outbox entry {entry.id} was discarded"
+        return _result(desk, anomaly, action="suppressed", reason=words, delivered=False, ticket=None)
     delivered = entry.state == outbox.DONE
     known_before = delivered and action is not None
     action = (action or entry.action or "unchanged") if delivered else "unchanged"
     warnings = list(entry.warnings)
     reason = entry.message or ""
     if known_before:
-        reason = "this occurrence was reported before"
+        reason = f"this {entry.kind} was made before"
     if not delivered:
         warnings = [f"not delivered ({entry.state}): {reason or 'not tried yet'}", *warnings]
     return _result(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity
 from airflow_provider_servicenow_dq.desk.send import dropped
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets.incident import RESOLVED
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+
+#: Where a ticket's record has the ``resolved_at`` that came of our own resolving.
+_RESOLVED_BY_US: Final = "resolved_at by us"
 
 
 def created(
@@ -53,6 +58,8 @@ def created(
     honours = bool(record["sys_id"] == write["sys_id"])
     if instances.get(connection, address.instance).honours_sys_id != honours:
         instances.learn(connection, address.instance, honours_sys_id=honours)
+    if not honours:
+        _doubt_that_it_is_alone(connection, address, ticket, entries[0], now=now)
     tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
     sent = {name: value for name, value in write["fields"].items() if complete or name in record}
     missing = dropped(sent, record, wish=entries[0].payload.get("wish"))
@@ -69,6 +76,14 @@ def created(
             now=now,
         )
     return ticket
+
+
+def _doubt_that_it_is_alone(
+    connection: Connection, address: Address, ticket: Ticket, entry: Entry, *, now: datetime
+) -> None:
+    """Write down that the instance has to be asked for twins, so that nobody's death forgets it."""
+    draft = outbox.Draft(address, f"twins|{ticket.sys_id}", outbox.TWINS, {"sys_id": ticket.sys_id})
+    outbox.record(connection, [draft], recorded_by=entry.recorded_by, now=now)
 
 
 def noted(
@@ -88,6 +103,8 @@ def noted(
     tickets.know_note(connection, ticket.id, notes.note_hash(*notes.written(write["values"])))
     seen = ticket.seen + write["times"]
     shown = dict(record) if record else {k: v for k, v in write["values"].items() if k not in notes.JOURNALS}
+    if write["op"] == "resolved":
+        shown[_RESOLVED_BY_US] = shown.get("resolved_at") or ""
     tickets.change(
         connection,
         ticket,
@@ -110,6 +127,14 @@ def noted(
             message=write["reason"],
             now=now,
         )
+
+
+def is_resolved_by_us(ticket: Ticket) -> bool:
+    """Whether a ticket is resolved, and was by us."""
+    resolved_at = ticket.record.get("resolved_at")
+    return bool(
+        ticket.state == RESOLVED and resolved_at and ticket.record.get(_RESOLVED_BY_US) == resolved_at
+    )
 
 
 def nothing(

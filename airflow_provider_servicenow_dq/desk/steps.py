@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
-from airflow_provider_servicenow_dq.desk import group, send, settle
+from airflow_provider_servicenow_dq.desk import group, settle, twins
+from airflow_provider_servicenow_dq.desk.append import append
 from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
 from airflow_provider_servicenow_dq.desk.order import policy_of
+from airflow_provider_servicenow_dq.desk.step import Step, note_write
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
@@ -24,33 +24,18 @@ from airflow_provider_servicenow_dq.tickets.text import cut
 from airflow_provider_servicenow_dq.tickets.ticket import sys_id_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Connection
 
+    from airflow_provider_servicenow_dq.desk.asking import Asked, Resolved
     from airflow_provider_servicenow_dq.desk.desk import Desk
 
-#: Columns with names replaced by sys_ids, and the warnings that came of it, by entry.
-Resolved = Mapping[int, tuple[dict[str, str], list[str]]]
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A write, as plain JSON so that it can be written down before, and the entries that it delivers."""
-
-    entries: Sequence[Entry]
-    write: dict[str, Any]
-
-
-def needing_names(waiting: Iterable[Entry], ticket: Ticket | None) -> list[Entry]:
-    """Return the entries that may open a ticket, whose columns may hold names."""
-    if ticket is not None and tickets.is_open(ticket):
-        return []
-    return [
-        entry for entry in waiting if entry.kind == outbox.REPORT and send.has_names(entry.payload["fields"])
-    ]
-
-
-def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolved, run: str) -> Step | None:
+def plan(connection: Connection, desk: Desk, address: Address, *, asked: Asked, run: str) -> Step | None:
     """Settle what needs no request, in order; return the first write, or None at the end of the list."""
+    for entry_id, words in asked.ambiguous.items():
+        settle.refused(connection, [outbox.by_ids(connection, [entry_id])[entry_id]], words, now=desk.now())
     waiting = outbox.waiting(connection, address)
     while waiting:
         known = tickets.at(connection, [address]).get(address, [])
@@ -60,27 +45,53 @@ def plan(connection: Connection, desk: Desk, address: Address, *, names: Resolve
         if late is not None:
             batch = outbox.sent_together(batch[0], batch)
         waiting = [entry for entry in waiting if entry not in batch]
+        if batch[0].kind == outbox.TWINS and asked.twins is not None:
+            twins.plan(connection, desk, batch[0], asked.twins)
+            waiting = outbox.waiting(connection, address)
+            continue
         if batch[0].state == outbox.BLOCKED and ticket is None:
             continue  # it goes on as soon as there is a ticket after all
-        if batch[0].kind == outbox.NOTE:
-            if ticket is not None:
-                return _page(batch[0], ticket, run)
-            settle.blocked(connection, batch)
-            continue
-        if ticket is not None and late is not None:
+        if batch[0].kind != outbox.REPORT:
+            step = _text_step(connection, desk, batch[0], known, asked, run)
+        elif ticket is not None and late is not None:
             settle.created(connection, address, batch, late, ticket.record, now=desk.now(), complete=False)
             continue
-        decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
-        if decision.write == "nothing":
-            settle.nothing(connection, batch, ticket, decision, sighting, now=desk.now())
-        elif decision.write == "create":
-            if ticket is not None and ticket.state == UNKNOWN and _ignores_sys_id(connection, desk):
-                settle.refused(connection, batch, _HIDDEN.format(ticket.number), now=desk.now())
-                continue
-            return _create(connection, desk, address, batch, known, decision, names, sighting)
         else:
-            return _append(connection, desk, address, batch, ticket, decision, newcomers, sighting)
+            step = _report_step(connection, desk, address, batch, known, asked, run)
+        if step is not None:
+            return step
     return None
+
+
+def _text_step(
+    connection: Connection, desk: Desk, entry: Entry, known: Sequence[Ticket], asked: Asked, run: str
+) -> Step | None:
+    if not known:
+        settle.blocked(connection, [entry])
+        return None
+    return append(connection, desk, entry, known, asked, run)
+
+
+def _report_step(
+    connection: Connection,
+    desk: Desk,
+    address: Address,
+    batch: Sequence[Entry],
+    known: Sequence[Ticket],
+    asked: Asked,
+    run: str,
+) -> Step | None:
+    ticket = known[0] if known else None
+    decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
+    if decision.write == "nothing":
+        settle.nothing(connection, batch, ticket, decision, sighting, now=desk.now())
+        return None
+    if decision.write == "create":
+        if ticket is not None and ticket.state == UNKNOWN and _ignores_sys_id(connection, desk):
+            settle.refused(connection, batch, _HIDDEN.format(ticket.number), now=desk.now())
+            return None
+        return _create(connection, desk, address, batch, known, decision, asked.names, sighting)
+    return _append(connection, desk, address, batch, ticket, decision, newcomers, sighting)
 
 
 def _arrived_late(entry: Entry, ticket: Ticket) -> dict[str, Any] | None:
@@ -100,7 +111,7 @@ def _ignores_sys_id(connection: Connection, desk: Desk) -> bool:
 
 
 def _batch(waiting: Sequence[Entry], address: Address) -> list[Entry]:
-    if waiting[0].kind == outbox.NOTE or not group.holds_many(address):
+    if waiting[0].kind != outbox.REPORT or not group.holds_many(address):
         return [waiting[0]]
     return [entry for entry in waiting if entry.kind == outbox.REPORT]
 
@@ -202,28 +213,12 @@ def _append(
     return Step(
         batch,
         {
-            **_note(ticket, values),
+            **note_write(ticket, values),
             "op": decision.write,
             "newcomers": newcomer_ids,
             **_facts(decision, sighting),
         },
     )
-
-
-def _page(entry: Entry, ticket: Ticket, run: str) -> Step:
-    facts: dict[str, Any] = {
-        "action": None,
-        "reason": "",
-        "times": 0,
-        "severity": ticket.severity,
-        "run": run,
-        "newcomers": [],
-    }
-    return Step([entry], {**_note(ticket, {"work_notes": entry.payload["text"]}), **facts})
-
-
-def _note(ticket: Ticket, values: dict[str, str]) -> dict[str, Any]:
-    return {"op": "note", "ticket_id": ticket.id, "sys_id": ticket.sys_id, "values": values}
 
 
 def _facts(decision: Decision, sighting: Sighting) -> dict[str, Any]:

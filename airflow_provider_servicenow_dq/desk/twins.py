@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
-from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
-from airflow_provider_servicenow_dq.store import tickets
-from airflow_provider_servicenow_dq.tickets.incident import CANCELED, NEW, is_worked_on
+from airflow_provider_servicenow_dq.exceptions import DeliveryRefusedError
+from airflow_provider_servicenow_dq.store import outbox
+from airflow_provider_servicenow_dq.store import twins as twin_store
+from airflow_provider_servicenow_dq.store.outbox import Draft
+from airflow_provider_servicenow_dq.tickets.incident import NEW, is_worked_on
 from airflow_provider_servicenow_dq.tickets.notes import twin_note
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from airflow_provider_servicenow_dq.desk.claimed import Lease
+    from sqlalchemy.engine import Connection
+
     from airflow_provider_servicenow_dq.desk.desk import Desk
-    from airflow_provider_servicenow_dq.store.outbox import Address
+    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+log = logging.getLogger(__name__)
+
+#: The only table whose state for *canceled* is known.
+_TABLE: Final = "incident"
+
+_LEFT: Final = "{} is open for the same problem as {}, and somebody has worked on it: close one of the two"
+_GONE: Final = "{} was opened at the same moment for the same problem; {} stays"
 
 
-class BlindAccountError(DeliveryPendingError):
+class BlindAccountError(DeliveryRefusedError):
     """The account cannot find what it has just created: it would create it again for ever."""
 
 
-def cancel_all_but_first(desk: Desk, lease: Lease, address: Address, ours: str) -> None:
-    """Look again after a create; of several open tickets for one problem the first stays.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The tickets of one problem.
 
-    The others are canceled only while they are New and nobody but us has touched them.
+    :param records: Those that are open, the first first.
+    :param touched: sys_ids of those on which people, or their rules, have worked.
+    """
+
+    records: list[dict[str, Any]]
+    touched: Collection[str]
+
+
+def find(desk: Desk, address: Address, ours: str) -> Found:
+    """Look again after a create.
 
     :param ours: sys_id of the ticket that we have just made.
-    :raises BlindAccountError: If our own ticket cannot be found.
+    :raises BlindAccountError: If it cannot be found.
     """
-    lease.make_time()
     rows = lookup.find_rows(desk, address)
     if ours not in {row["sys_id"] for row in rows}:
         raise BlindAccountError(
@@ -40,27 +64,54 @@ def cancel_all_but_first(desk: Desk, lease: Lease, address: Address, ours: str) 
         )
     still_open = [row for row in rows if is_worked_on(row.get("state") or "")]
     if len(still_open) < 2:  # noqa: PLR2004 (one ticket has no twin)
-        return
-    first, *others = still_open
-    for row in others:
-        if _untouched(row, our_names(desk)):
-            lease.make_time()
-            values = {"state": CANCELED, "work_notes": twin_note(first["number"])}
-            record = desk.table_api.update(address.table, row["sys_id"], values)
-            _remember(desk, lease, address, record)
-    _remember(desk, lease, address, first)
+        return Found(still_open, ())
+    notes = lookup.count_texts(desk, [row["sys_id"] for row in still_open])
+    names = our_names(desk)
+    touched = {
+        row["sys_id"]
+        for row in still_open
+        if _is_touched(row, names, notes.get(row["sys_id"], Counter()).total())
+    }
+    return Found(still_open, touched)
 
 
-def _untouched(row: dict[str, Any], ours: Collection[str]) -> bool:
+def _is_touched(row: dict[str, Any], ours: Collection[str], our_notes: int) -> bool:
+    """Whether anybody but us has changed a ticket: each of our own changes brings exactly one note."""
     by_us = row.get("sys_created_by") in ours and row.get("sys_updated_by") in ours
-    return row.get("state") == NEW and by_us and row.get("sys_mod_count") in {"0", None}
+    return row.get("state") != NEW or not by_us or int(row.get("sys_mod_count") or 0) > our_notes
 
 
-def _remember(desk: Desk, lease: Lease, address: Address, record: dict[str, Any]) -> None:
-    with lease.transaction() as connection:
-        known = {ticket.sys_id: ticket for ticket in tickets.at(connection, [address]).get(address, [])}
-        ticket = known.get(record["sys_id"])
-        if ticket is None:
-            lookup.adopt_found(connection, desk, address, record, run="")
-        else:
-            tickets.change(connection, ticket, record={**ticket.record, **record}, changed_at=desk.now())
+def plan(connection: Connection, desk: Desk, entry: Entry, found: Found) -> None:
+    """Write down which tickets are to be canceled: all but the first, as long as only we know them.
+
+    What was reported on a ticket that goes belongs to the one that stays.
+    """
+    now = desk.now()
+    known = {
+        row["sys_id"]: lookup.keep(connection, desk, entry.address, row, now=now) for row in found.records
+    }
+    for first, twin in ((known[found.records[0]["sys_id"]], ticket) for ticket in list(known.values())[1:]):
+        if twin.sys_id in found.touched or entry.address.table != _TABLE:
+            words = _LEFT.format(twin.number, first.number)
+            log.warning("%s", words)
+            twin_store.warn(connection, first.id, words)
+            twin_store.warn(connection, twin.id, words)
+            continue
+        draft = Draft(
+            entry.address,
+            f"cancel|{twin.sys_id}",
+            outbox.CANCEL,
+            {"sys_id": twin.sys_id, "text": twin_note(first.number)},
+        )
+        outbox.record(connection, [draft], recorded_by=entry.recorded_by, now=now)
+        words = _GONE.format(twin.number, first.number)
+        twin_store.hand_over(connection, twin.id, first.id, message=words, now=now)
+    outbox.settle(connection, [entry.id], state=outbox.DONE, action="unchanged", now=now)
+
+
+def to_cancel(entry: Entry, known: Collection[Ticket]) -> Ticket | None:
+    """Return the ticket that an entry wants to cancel; None if it is no longer New."""
+    for ticket in known:
+        if ticket.sys_id == entry.payload["sys_id"] and ticket.state == NEW:
+            return ticket
+    return None

@@ -37,6 +37,7 @@ class Project(BaseModel):
     :param group_by: Put all anomalies of a dataset or a DAG run into one ticket.
     :param min_severity: Anomalies below it get no ticket.
     :param max_new_tickets: New tickets in one DAG run; the rest share one roll-up ticket.
+    :param close_code: Resolution code of tickets that we resolve; by default chosen from the instance's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
@@ -52,6 +53,7 @@ class Project(BaseModel):
     mute_for: timedelta = timedelta(days=30)
     group_by: GroupBy | None = None
     min_severity: Severity = "info"
+    close_code: str | None = None
     max_new_tickets: Annotated[int, Field(ge=1)] = 50
 
     def changed(self, rules: Mapping[str, Any]) -> Project:

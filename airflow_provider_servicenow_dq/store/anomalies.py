@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.anomalies.model import ARCHIVED_STATUSES, Anomaly
 from airflow_provider_servicenow_dq.store import schema
-from airflow_provider_servicenow_dq.store.bulk import upsert
+from airflow_provider_servicenow_dq.store.bulk import batches, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+_table: Final = schema.anomaly
 
 
 class Sighting(NamedTuple):
@@ -30,7 +33,7 @@ def remember(connection: Connection, sightings: Iterable[Sighting], *, now: date
     sightings = sorted(sightings, key=lambda sighting: sighting.key)
     upsert(
         connection,
-        schema.anomaly,
+        _table,
         [_anomaly_row(sighting, now) for sighting in sightings],
         keys=("key",),
         update=("severity", "status", "content", "last_seen_at"),
@@ -49,6 +52,32 @@ def remember(connection: Connection, sightings: Iterable[Sighting], *, now: date
         ],
         keys=("key", "occurrence"),
     )
+
+
+def know_status(connection: Connection, key: str, anomaly: Anomaly, *, now: datetime) -> None:
+    """Keep what an anomaly is now; a status older than the one that is known changes nothing."""
+    known = connection.execute(sa.select(_table).where(_table.c.key == key).with_for_update()).one_or_none()
+    changed_at = anomaly.status_changed_at
+    if known is not None and changed_at is not None:
+        last = Anomaly.model_validate(known.content).status_changed_at
+        if last is not None and last > changed_at:
+            return
+    row = _anomaly_row(Sighting(key, "", anomaly), now)
+    upsert(connection, _table, [row], keys=("key",), update=("status", "content"))
+
+
+def count_open(connection: Connection, keys: Iterable[str]) -> int:
+    """Return how many of these anomalies somebody has to look at; one that is not known counts."""
+    archived = tuple(str(status) for status in ARCHIVED_STATUSES)
+    total = closed = 0
+    for batch in batches(keys):
+        total += len(batch)
+        closed += connection.execute(
+            sa.select(sa.func.count())
+            .select_from(_table)
+            .where(_table.c.key.in_(batch), _table.c.status.in_(archived))
+        ).scalar_one()
+    return total - closed
 
 
 def _anomaly_row(sighting: Sighting, now: datetime) -> dict[str, object]:

@@ -132,6 +132,17 @@ def of_keys(connection: Connection, keys: Iterable[str], *, instance: str, table
     return newest
 
 
+def addresses_of_key(connection: Connection, key: str, *, instance: str) -> list[Address]:
+    """Return where the tickets are that an anomaly is linked to, the newest first."""
+    rows = connection.execute(
+        sa.select(_table.c.table_name, _table.c.correlation_id)
+        .join(schema.link, _table.c.id == schema.link.c.ticket_id)
+        .where(schema.link.c.key == key, _table.c.instance == instance)
+        .order_by(_table.c.id.desc())
+    )
+    return list(dict.fromkeys(Address(instance, row.table_name, row.correlation_id) for row in rows))
+
+
 def opened_in(connection: Connection, run: str, *, instance: str, besides: str) -> int:
     """Return how many tickets a DAG run has opened on an instance.
 

@@ -7,13 +7,14 @@ enforced: these are the values to ask for, and what comes back is what is report
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 NEW: Final = "1"
 IN_PROGRESS: Final = "2"
@@ -81,3 +82,25 @@ def parse_priority(wish: str | int) -> str:
     if text not in PRIORITY_PAIRS:
         raise ServiceNowConfigError(f"priority must be 1 to 5 or P1 to P5, not {wish!r}")
     return text
+
+
+#: What a solved problem is called, the best name first; instances have the choices of one release or both.
+_SOLVED: Final = (
+    r"solution provided",
+    r"(?<!not )solved.*permanent",
+    r"(?<!not )(re)?solved|fixed|workaround",
+)
+_NOT_OURS: Final = re.compile(r"not solved|no resolution|caller|request|change|problem", re.IGNORECASE)
+
+
+def choose_close_code(values: Iterable[str]) -> str | None:
+    """Return the choice of ``close_code`` that says that a problem is gone; None if there is none.
+
+    :param values: The instance's own choices, in its order.
+    """
+    listed = list(values)
+    for pattern in _SOLVED:
+        for value in listed:
+            if re.search(pattern, value, re.IGNORECASE) and not _NOT_OURS.search(value):
+                return value
+    return None

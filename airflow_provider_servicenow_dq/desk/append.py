@@ -1,0 +1,138 @@
+"""Texts for a ticket that exists: further pages of a list, comments, changes of status, a twin's end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.desk import settle, twins
+from airflow_provider_servicenow_dq.desk.step import Step, note_write
+from airflow_provider_servicenow_dq.store import anomalies, outbox, tickets
+from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets.incident import (
+    CANCELED,
+    COLUMN_LENGTHS,
+    ENDED,
+    IN_PROGRESS,
+    NEW,
+    RESOLVED,
+    state_label,
+)
+from airflow_provider_servicenow_dq.tickets.text import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.desk.asking import Asked
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.store.outbox import Entry
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+#: The only table whose states are known.
+_TABLE: Final = "incident"
+
+
+def append(
+    connection: Connection, desk: Desk, entry: Entry, known: Collection[Ticket], asked: Asked, run: str
+) -> Step | None:
+    """Return the write for an entry that brings a text of its own, or settle it where none is needed.
+
+    :param known: The tickets of its address, an open one first, then the newest.
+    """
+    if entry.kind == outbox.CANCEL:
+        return _cancel(connection, desk, entry, known, run)
+    ticket = next(iter(known))
+    journal, text = entry.payload.get("journal", notes.WORK_NOTES), entry.payload["text"]
+    if not entry.attempts and tickets.claim_note(connection, ticket.id, notes.note_hash(journal, text)):
+        _unchanged(connection, desk, entry, ticket, f"{ticket.number} had this text before this store was")
+        return None
+    if ticket.state in ENDED:
+        # Such a record is locked for everybody but administrators.
+        words = f"{ticket.number} is {state_label(ticket.state)}: nothing can be written on it any more"
+        _unchanged(connection, desk, entry, ticket, words, warnings=[words])
+        return None
+    if entry.kind == outbox.STATUS:
+        return _status(connection, entry, ticket, asked, run)
+    return _step(entry, ticket, {journal: text}, run=run, action="noted", reason="a text of its own")
+
+
+def _cancel(
+    connection: Connection, desk: Desk, entry: Entry, known: Collection[Ticket], run: str
+) -> Step | None:
+    twin = twins.to_cancel(entry, known)
+    if twin is None:
+        words = "it is no longer New, so it is left as it is"
+        outbox.settle(
+            connection, [entry.id], state=outbox.DONE, action="unchanged", message=words, now=desk.now()
+        )
+        return None
+    values = {"state": CANCELED, notes.WORK_NOTES: entry.payload["text"]}
+    return _step(entry, twin, values, run=run, action="canceled", reason="a twin")
+
+
+def _status(connection: Connection, entry: Entry, ticket: Ticket, asked: Asked, run: str) -> Step:
+    text, effect = entry.payload["text"], entry.payload["effect"]
+    values = {notes.WORK_NOTES: text}
+    if effect == "resolve":
+        kept_open = _kept_open_by(connection, ticket)
+        if kept_open:
+            return _step(entry, ticket, values, run=run, action="noted", reason=kept_open)
+        code = entry.payload["close_code"] or asked.close_code
+        values |= {"state": RESOLVED, "close_notes": cut(text, COLUMN_LENGTHS["close_notes"])}
+        values |= {"close_code": code} if code else {}
+        return _step(entry, ticket, values, run=run, action="resolved", reason="nothing on it is open")
+    if effect == "reopen" and settle.is_resolved_by_us(ticket):
+        values["state"] = IN_PROGRESS
+        return _step(entry, ticket, values, run=run, action="reopened", reason="an anomaly is open again")
+    return _step(entry, ticket, values, run=run, action="noted", reason="the status has changed")
+
+
+def _kept_open_by(connection: Connection, ticket: Ticket) -> str:
+    """Return why a ticket may not be resolved; nothing if it may."""
+    if ticket.address.table != _TABLE:
+        return f"only records of {_TABLE} are resolved"
+    if not ticket.created_by_us:
+        return f"{ticket.number} was not opened by us"
+    if ticket.state not in {NEW, IN_PROGRESS}:
+        return f"{ticket.number} is {state_label(ticket.state)}"
+    members = tickets.members(connection, ticket.id)
+    still_open = anomalies.count_open(connection, members)
+    if still_open:
+        return f"{still_open} of {len(members)} anomalies on {ticket.number} are open"
+    return ""
+
+
+def _step(
+    entry: Entry, ticket: Ticket, values: dict[str, str], *, run: str, action: str, reason: str
+) -> Step:
+    facts: dict[str, Any] = {
+        "action": action,
+        "reason": reason,
+        "times": 0,
+        "severity": ticket.severity,
+        "run": run,
+        "newcomers": [],
+    }
+    return Step([entry], {**note_write(ticket, values), "op": action, **facts})
+
+
+def _unchanged(
+    connection: Connection,
+    desk: Desk,
+    entry: Entry,
+    ticket: Ticket,
+    words: str,
+    *,
+    warnings: Collection[str] = (),
+) -> None:
+    outbox.settle(
+        connection,
+        [entry.id],
+        state=outbox.DONE,
+        action="unchanged",
+        ticket_id=ticket.id,
+        message=words,
+        warnings=list(warnings),
+        now=desk.now(),
+    )

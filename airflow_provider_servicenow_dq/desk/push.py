@@ -1,0 +1,246 @@
+"""Pushing what has become of anomalies in their source: changes of status, and comments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from airflow_provider_servicenow_dq.anomalies.model import (
+    Anomaly,
+    Status,
+    anomaly_key,
+    correlation_id,
+)
+from airflow_provider_servicenow_dq.desk import result
+from airflow_provider_servicenow_dq.desk.crew import Crew
+from airflow_provider_servicenow_dq.desk.refusals import is_definite
+from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, ServiceNowError
+from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
+from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store.bulk import batches
+from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
+from airflow_provider_servicenow_dq.tickets import notes
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk, Run
+    from airflow_provider_servicenow_dq.desk.result import Result
+
+Effect = Literal["nothing", "work_note", "resolve", "reopen"]
+
+#: What a status does to the tickets of its anomaly, unless told otherwise.
+ON_STATUS: Final[Mapping[Status, Effect]] = {
+    Status.ACTIVE: "reopen",
+    Status.ACKNOWLEDGED: "work_note",
+    Status.RESOLVED: "resolve",
+    Status.DUPLICATE: "work_note",
+    Status.INVALID: "work_note",
+    Status.DISCARDED: "work_note",
+}
+
+
+@dataclass
+class Pushed:
+    """What came of it.
+
+    :param results: One per text and ticket, in the order of the anomalies and of their comments.
+    :param failures: Why something was not delivered, in words, each cause once.
+    :param pending: Errors after which a later try can succeed; empty when all that failed was definitely
+        refused.
+    """
+
+    results: list[Result]
+    failures: list[str] = field(default_factory=list)
+    pending: list[ServiceNowError] = field(default_factory=list)
+
+
+#: Makes the intents of one anomaly for one of its addresses.
+_Drafting = Callable[["Connection", Anomaly, str, Address], Iterator[Draft]]
+
+
+def push_status(
+    desk: Desk,
+    anomalies: Sequence[Anomaly],
+    *,
+    run: Run,
+    project: Project | None = None,
+    on_status: Mapping[str, str] | None = None,
+) -> Pushed:
+    """Let the tickets of anomalies know their status, each change once.
+
+    A ticket is resolved only when no anomaly on it is open, we opened it and it is New or In Progress;
+    otherwise it gets a note. It is reopened only if it was us who resolved it.
+
+    :param on_status: Effects by status, in any case; those not named keep the default.
+    :raises ServiceNowConfigError: If ``on_status`` names no status or no effect.
+    """
+    rules = project or Project()
+    effects = _effects(on_status)
+
+    def drafting(connection: Connection, anomaly: Anomaly, key: str, address: Address) -> Iterator[Draft]:
+        now = desk.now()
+        anomaly_store.know_status(connection, key, anomaly, now=now)
+        effect = effects[anomaly.status]
+        if effect == "nothing":
+            return
+        last, count = recorded.newest(connection, address, kind=outbox.STATUS, key=key)
+        if anomaly.status_changed_at is not None:
+            moment = anomaly.status_changed_at.isoformat()
+        else:
+            # Without a time it is the same change for as long as the status is the same.
+            same = last is not None and last.payload.get("status") == anomaly.status
+            moment = str(count if same else count + 1)
+        yield Draft(
+            address,
+            f"status|{address.correlation_id}|{key}|{anomaly.status}|{moment}",
+            outbox.STATUS,
+            {
+                "status": anomaly.status,
+                "effect": effect,
+                "text": notes.status_note(anomaly, now=now),
+                "close_code": rules.close_code,
+            },
+            key=key,
+        )
+
+    return _push(desk, anomalies, drafting, table=rules.table, run=run)
+
+
+def push_comments(
+    desk: Desk,
+    anomalies: Sequence[Anomaly],
+    *,
+    run: Run,
+    project: Project | None = None,
+    journal: str = notes.WORK_NOTES,
+) -> Pushed:
+    """Copy the comments of anomalies to their tickets, each once; equal texts on purpose are all copied.
+
+    :param journal: ``work_notes``, or ``comments``, which the people who wait for the ticket see as well.
+    :raises ServiceNowConfigError: If there is no such journal.
+    """
+    if journal not in notes.JOURNALS:
+        raise ServiceNowConfigError(f"journal must be {' or '.join(notes.JOURNALS)}, not {journal!r}")
+
+    def drafting(_: Connection, anomaly: Anomaly, key: str, address: Address) -> Iterator[Draft]:
+        for comment in anomaly.comments:
+            yield Draft(
+                address,
+                f"comment|{address.correlation_id}|{key}|{comment.id}",
+                outbox.COMMENT,
+                {"text": notes.comment_note(anomaly, comment), "journal": journal},
+                key=key,
+            )
+
+    return _push(desk, anomalies, drafting, table=(project or Project()).table, run=run)
+
+
+def _effects(on_status: Mapping[str, str] | None) -> dict[Status, Effect]:
+    effects: dict[Status, Effect] = dict(ON_STATUS)
+    for name, effect in (on_status or {}).items():
+        if name.lower() not in set(Status):
+            raise ServiceNowConfigError(
+                f"on_status: {name!r} is no status. There are {', '.join(sorted(Status))}"
+            )
+        if effect not in get_args(Effect):
+            raise ServiceNowConfigError(
+                f"on_status[{name!r}] must be {', '.join(get_args(Effect))}, not {effect!r}"
+            )
+        effects[Status(name.lower())] = effect  # type: ignore[assignment]  # checked just above
+    return effects
+
+
+def _push(desk: Desk, anomalies: Sequence[Anomaly], drafting: _Drafting, *, table: str, run: Run) -> Pushed:
+    crew = Crew(desk, run.dag_run)
+    keys = {id(anomaly): anomaly_key(anomaly, desk.namespace) for anomaly in anomalies}
+    own = {
+        keys[id(anomaly)]: Address(desk.host, table, correlation_id(anomaly.source, keys[id(anomaly)]))
+        for anomaly in anomalies
+    }
+    # A store that is new does not know the tickets yet; what it finds it adopts.
+    if not crew.look(_unknown(desk, own)):
+        return Pushed([], [str(error) for error in crew.failed], _worth_a_retry(crew))
+    intents: list[tuple[Anomaly, Entry | None, bool]] = []
+    for batch in batches(anomalies):
+        intents += _record(desk, batch, keys, drafting, table=table, run=run)
+    waiting = list(
+        dict.fromkeys(entry.address for _, entry, _ in intents if entry and entry.state not in outbox.ENDED)
+    )
+    if crew.look(waiting):
+        crew.deliver_all(waiting)
+    return _pushed(crew, intents)
+
+
+def _unknown(desk: Desk, own: Mapping[str, Address]) -> list[Address]:
+    """Return where to look for tickets of anomalies of which this store knows neither one nor a report."""
+    unknown = []
+    for batch in batches(own.items()):
+        with desk.store.begin() as connection:
+            for key, address in batch:
+                if not _homes(connection, key, instance=address.instance, table=address.table):
+                    unknown.append(address)
+    return unknown
+
+
+def _homes(connection: Connection, key: str, *, instance: str, table: str) -> list[Address]:
+    """Return where an anomaly's tickets are, or are to come."""
+    linked = tickets.addresses_of_key(connection, key, instance=instance)
+    return linked or recorded.reports_of(connection, [key], instance=instance, table=table)
+
+
+def _record(
+    desk: Desk,
+    anomalies: Sequence[Anomaly],
+    keys: Mapping[int, str],
+    drafting: _Drafting,
+    *,
+    table: str,
+    run: Run,
+) -> list[tuple[Anomaly, Entry | None, bool]]:
+    """Write the intents of these anomalies down; return them with whether they were there before."""
+    made: dict[int, list[Draft]] = {}
+    with desk.store.begin() as connection:
+        # In one order for all: two transactions that lock rows in different orders wait for each other.
+        for anomaly in sorted(anomalies, key=lambda each: keys[id(each)]):
+            homes = _homes(connection, keys[id(anomaly)], instance=desk.host, table=table)
+            made[id(anomaly)] = [
+                draft for home in homes for draft in drafting(connection, anomaly, keys[id(anomaly)], home)
+            ]
+        drafts = [draft for anomaly in anomalies for draft in made[id(anomaly)]]
+        entries = iter(outbox.record(connection, drafts, recorded_by=run.task, now=desk.now()))
+    intents: list[tuple[Anomaly, Entry | None, bool]] = []
+    for anomaly in anomalies:
+        for entry in islice(entries, len(made[id(anomaly)])):
+            was_done = entry.state == outbox.DONE and entry.recorded_by != run.task
+            intents.append((anomaly, entry, was_done))
+        if not made[id(anomaly)]:
+            intents.append((anomaly, None, False))
+    return intents
+
+
+def _pushed(crew: Crew, intents: Sequence[tuple[Anomaly, Entry | None, bool]]) -> Pushed:
+    desk = crew.desk
+    with desk.store.begin() as connection:
+        entries = outbox.by_ids(connection, {entry.id for _, entry, _ in intents if entry is not None})
+        shown = tickets.by_ids(connection, {entry.ticket_id for entry in entries.values() if entry.ticket_id})
+    results: list[Result] = []
+    failures = [str(error) for error in crew.failed]
+    for anomaly, recorded_entry, was_done in intents:
+        if recorded_entry is None:
+            results.append(result.suppressed(desk, anomaly, "it has no ticket, or nothing is due"))
+            continue
+        entry = entries[recorded_entry.id]
+        ticket = shown.get(entry.ticket_id) if entry.ticket_id else None
+        results.append(result.settled(desk, anomaly, entry, ticket, action="unchanged" if was_done else None))
+        if entry.state in {outbox.DEAD, outbox.BLOCKED}:
+            what = f"{entry.kind} of {anomaly.check_name} on {anomaly.dataset}"
+            failures.append(f"{what}, outbox entry {entry.id} is {entry.state}: {entry.message}")
+    return Pushed(results, list(dict.fromkeys(failures)), _worth_a_retry(crew))
+
+
+def _worth_a_retry(crew: Crew) -> list[ServiceNowError]:
+    return [error for error in crew.failed if not is_definite(error)]
