@@ -18,7 +18,7 @@ from airflow_provider_servicenow_dq.desk.order import Order, payload
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
-from airflow_provider_servicenow_dq.store import outbox, tickets
+from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
@@ -90,8 +90,8 @@ def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) ->
                 )
                 for item in wanted
             }
-            recorded = outbox.record(connection, list(drafts.values()), recorded_by=run.task, now=now)
-        entries = dict(zip(drafts, recorded, strict=True))
+            entered = outbox.record(connection, list(drafts.values()), recorded_by=run.task, now=now)
+        entries = dict(zip(drafts, entered, strict=True))
         for item in prepared:
             entry = entries.get(_intent(item)) if order.wants(item.anomaly) else None
             intent = _intent(item)
@@ -156,13 +156,14 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
     waiting = [
         item.entry for item in items if item.entry is not None and item.entry.state not in outbox.ENDED
     ]
-    if not waiting:
-        return crew
     addresses = _by_severity(waiting)
-    if not crew.look(addresses):
+    behind = _behind(desk, items, addresses, run)
+    if not (addresses or behind) or not crew.look([*addresses, *behind]):
         return crew
+    first: list[Address] = []
     try:
-        first, addresses = rollup.limit(desk, waiting, addresses, order=order, run=run)
+        if waiting:
+            first, addresses = rollup.limit(desk, waiting, addresses, order=order, run=run)
     except StoreError:
         raise
     except ServiceNowError as error:
@@ -170,8 +171,17 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
         return crew
     for address in first:
         crew.deliver(address)
-    crew.deliver_all(addresses)
+    crew.deliver_all([*addresses, *behind])
     return crew
+
+
+def _behind(desk: Desk, items: Sequence[_Item], besides: Sequence[Address], run: Run) -> list[Address]:
+    """Return where an earlier try of this task has reported and not finished: a further page, a twin."""
+    done = {item.entry.address for item in items if item.was_done_by_us and item.entry is not None}
+    if not done:
+        return []
+    with desk.store.begin() as connection:
+        return recorded.left_by(connection, run.task, done.difference(besides))
 
 
 def _by_severity(entries: Sequence[Entry]) -> list[Address]:

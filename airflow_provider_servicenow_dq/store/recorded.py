@@ -32,6 +32,22 @@ def addresses_of(connection: Connection, instance: str, kind: str) -> list[Addre
     return list(dict.fromkeys(Address(instance, row.table_name, row.correlation_id) for row in rows))
 
 
+def left_by(connection: Connection, task: str, addresses: Iterable[Address]) -> list[Address]:
+    """Return at which of these addresses of one instance something waits that a task instance recorded."""
+    found: dict[Address, None] = {}
+    for batch in batches(addresses):
+        rows = connection.execute(
+            sa.select(_table.c.instance, _table.c.table_name, _table.c.correlation_id).where(
+                _table.c.instance == batch[0].instance,
+                _table.c.correlation_id.in_([address.correlation_id for address in batch]),
+                _table.c.state.in_((outbox.PENDING, outbox.SENDING)),
+                _table.c.recorded_by == task,
+            )
+        )
+        found.update((address, None) for address in {Address(*row) for row in rows}.intersection(batch))
+    return list(found)
+
+
 def newest(connection: Connection, address: Address, *, kind: str, key: str) -> tuple[Entry | None, int]:
     """Return the last intent of a kind for an anomaly at an address, and how many there are."""
     ids = (

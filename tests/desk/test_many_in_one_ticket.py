@@ -154,3 +154,23 @@ def test_a_lost_create_of_a_group_is_found_again(desk, sandbox):
     assert actions(opening) == ["created", "linked", "linked"]
     assert len(incidents(sandbox)) == 2
     assert writes(sandbox).count("POST") == 2
+
+
+def test_a_task_that_dies_between_two_pages_of_a_list_writes_the_others_when_it_runs_again(
+    desk, sandbox, monkeypatch
+):
+    def die(*_args):
+        raise KeyboardInterrupt
+
+    storm = [anomaly(f"{number} {'x' * 450}") for number in range(10)]
+    with monkeypatch.context() as dying:
+        dying.setattr("airflow_provider_servicenow_dq.desk.send.update", die)
+        with pytest.raises(KeyboardInterrupt):
+            report(desk, *storm, group_by="dataset")
+
+    again = report(desk, *storm, group_by="dataset")
+
+    assert again.failures == []
+    (incident,) = incidents(sandbox)
+    assert len(sandbox.notes(incident["sys_id"])) == 1
+    assert [is_listed(found, texts(sandbox, incident)) for found in storm] == [1] * 10
