@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -62,6 +63,38 @@ class Store:
                 yield connection
         except sa.exc.OperationalError as error:
             raise StoreError(f"{self!r} cannot be used: {error.orig}") from error
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Open a transaction that only reads and sees one moment, however long it takes; nobody waits for it.
+
+        :raises StoreError: If the database cannot be opened.
+        """
+        with self._ready_engine().connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            connection.execution_options(only_reads=True)
+            try:
+                with connection.begin():
+                    yield connection
+            except sa.exc.OperationalError as error:
+                raise StoreError(f"{self!r} cannot be used: {error.orig}") from error
+
+    def revision(self) -> str | None:
+        """Return the schema that the database has now, None if it has none; nothing is made or migrated.
+
+        :raises StoreError: If the database cannot be opened.
+        """
+        if self._url.get_backend_name() == "sqlite" and not Path(self._url.database or "").exists():
+            return None
+        engine = _create_engine(self._url, repr(self))
+        try:
+            with engine.begin() as connection:
+                return _current_revision(connection)
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"{self!r} cannot be opened: {error.orig}") from error
+        finally:
+            engine.dispose()
 
     def upgrade(self) -> None:
         """Bring the database to the schema of this version; a no-op when it is there.
@@ -121,7 +154,8 @@ def _create_engine(url: sa.URL, name: str) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        only_reads = connection.get_execution_options().get("only_reads", False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     return engine
 

@@ -1,0 +1,184 @@
+"""Forgetting what nobody needs to know any more, without ever sending anything twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import outbox, schema
+from airflow_provider_servicenow_dq.tickets.incident import ENDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.store.store import Store
+
+#: Rows that go in one transaction: on SQLite others wait for it.
+_AT_ONCE: Final = 500
+
+_anomalies: Final = schema.anomaly
+_entries: Final = schema.outbox
+_tickets: Final = schema.ticket
+_links: Final = schema.link
+_notes: Final = schema.known_note
+
+#: Kinds of entries whose texts nobody reads any more once they are delivered.
+_WORDY: Final = (outbox.REPORT, outbox.NOTE, outbox.COMMENT)
+
+
+@dataclass(slots=True)
+class Pruned:
+    """How many rows went, and of how many delivered entries the texts did."""
+
+    anomalies: int = 0
+    occurrences: int = 0
+    tickets: int = 0
+    links: int = 0
+    known_notes: int = 0
+    entries: int = 0
+    texts: int = 0
+
+    def add(self, other: Pruned) -> None:
+        """Add up."""
+        for count in fields(self):
+            setattr(self, count.name, getattr(self, count.name) + getattr(other, count.name))
+
+
+def prune(store: Store, *, before: datetime, dry_run: bool = False) -> Iterator[Pruned]:
+    """Forget what ended before a time; yield what went, transaction by transaction.
+
+    A ticket goes with all that belongs to it when every ticket of its correlation id was seen closed or
+    canceled before that time, none of its anomalies was reported since and nothing waits, is dead or was
+    discarded there: a look on the instance finds such a ticket again. An anomaly goes with its last ticket.
+    Of everything else that was delivered the texts go and the idempotency key stays: what was sent once is
+    never sent again.
+
+    :param dry_run: Only count.
+    """
+    for step in (_prune_tickets, _prune_anomalies, _prune_texts):
+        last: Any = None
+        while True:
+            with store.begin() as connection:
+                last, pruned = step(connection, before, last, dry_run=dry_run)
+            if last is None:
+                break
+            yield pruned
+
+
+def _prune_tickets(
+    connection: Connection, before: datetime, after: Any, *, dry_run: bool
+) -> tuple[Any, Pruned]:
+    ids = _next(connection, _tickets.c.id, [_is_over(_tickets, before)], after)
+    siblings = schema.ticket.alias()
+    of_them = (
+        sa.select(_entries.c.id)
+        .join_from(siblings, _entries, _same_place(siblings, _entries))
+        .where(siblings.c.id.in_(ids))
+    )
+    pruned = Pruned(
+        entries=_remove(connection, _entries, _entries.c.id.in_(of_them), dry_run=dry_run),
+        links=_remove(connection, _links, _links.c.ticket_id.in_(ids), dry_run=dry_run),
+        known_notes=_remove(connection, _notes, _notes.c.ticket_id.in_(ids), dry_run=dry_run),
+        tickets=_remove(connection, _tickets, _tickets.c.id.in_(ids), dry_run=dry_run),
+    )
+    return ids[-1] if ids else None, pruned
+
+
+def _prune_anomalies(
+    connection: Connection, before: datetime, after: Any, *, dry_run: bool
+) -> tuple[Any, Pruned]:
+    waiting = sa.select(_entries.c.key).where(_entries.c.key.is_not(None), _entries.c.state != outbox.DONE)
+    tickets = schema.ticket.alias()
+    still_linked = (
+        sa.select(_links.c.key)
+        .join(tickets, tickets.c.id == _links.c.ticket_id)
+        .where(_links.c.key == _anomalies.c.key, ~_is_over(tickets, before))
+        .exists()
+    )
+    going = [_anomalies.c.last_seen_at < before, ~still_linked, _anomalies.c.key.not_in(waiting)]
+    keys = _next(connection, _anomalies.c.key, going, after)
+    pruned = Pruned(
+        occurrences=_remove(
+            connection, schema.occurrence, schema.occurrence.c.key.in_(keys), dry_run=dry_run
+        ),
+        anomalies=_remove(connection, _anomalies, _anomalies.c.key.in_(keys), dry_run=dry_run),
+    )
+    return keys[-1] if keys else None, pruned
+
+
+def _prune_texts(
+    connection: Connection, before: datetime, after: Any, *, dry_run: bool
+) -> tuple[Any, Pruned]:
+    tickets = schema.ticket.alias()
+    going_anyway = sa.select(tickets.c.id).where(_same_place(tickets, _entries), _is_over(tickets, before))
+    wordy = [
+        _entries.c.state == outbox.DONE,
+        _entries.c.kind.in_(_WORDY),
+        _entries.c.settled_at < before,
+        sa.cast(_entries.c.payload, sa.Text) != "{}",
+        ~going_anyway.exists(),
+    ]
+    ids = _next(connection, _entries.c.id, wordy, after)
+    if not dry_run:
+        connection.execute(
+            _entries.update().where(_entries.c.id.in_(ids)).values(payload={}, message=None, warnings=None)
+        )
+    return ids[-1] if ids else None, Pruned(texts=len(ids))
+
+
+def _is_over(tickets: sa.FromClause, before: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition for tickets that go."""
+    siblings, members = schema.ticket.alias(), schema.ticket.alias()
+    busy = sa.select(siblings.c.id).where(
+        _same_place(siblings, tickets),
+        sa.or_(siblings.c.state.not_in(tuple(ENDED)), siblings.c.changed_at >= before),
+    )
+    entries = schema.outbox.alias()
+    unfinished = sa.select(entries.c.id).where(
+        _same_place(entries, tickets),
+        sa.or_(entries.c.state != outbox.DONE, entries.c.settled_at >= before),
+    )
+    links, anomalies = schema.link.alias(), schema.anomaly.alias()
+    seen_since = (
+        sa.select(links.c.key)
+        .join(anomalies, anomalies.c.key == links.c.key)
+        .join(members, members.c.id == links.c.ticket_id)
+        .where(_same_place(members, tickets), anomalies.c.last_seen_at >= before)
+    )
+    return sa.and_(
+        tickets.c.state.in_(tuple(ENDED)),
+        tickets.c.changed_at < before,
+        ~busy.correlate(tickets).exists(),
+        ~unfinished.correlate(tickets).exists(),
+        ~seen_since.correlate(tickets).exists(),
+    )
+
+
+def _same_place(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        one.c.instance == other.c.instance,
+        one.c.table_name == other.c.table_name,
+        one.c.correlation_id == other.c.correlation_id,
+    )
+
+
+def _next(
+    connection: Connection, name: sa.ColumnElement[Any], conditions: Sequence[Any], after: Any
+) -> list[Any]:
+    """Return the names of the next rows that match, in their order."""
+    behind = [] if after is None else [name > after]
+    rows = sa.select(name).where(*conditions, *behind).order_by(name).limit(_AT_ONCE)
+    return list(connection.execute(rows).scalars())
+
+
+def _remove(
+    connection: Connection, table: sa.Table, condition: sa.ColumnElement[bool], *, dry_run: bool
+) -> int:
+    if dry_run:
+        return connection.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
+    return connection.execute(table.delete().where(condition)).rowcount

@@ -1,0 +1,213 @@
+"""Forgetting what is over: never what is still needed, and never what keeps a thing from being sent twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.store import anomalies, outbox, schema, tickets
+from airflow_provider_servicenow_dq.store.anomalies import Sighting
+from airflow_provider_servicenow_dq.store.outbox import Address, Draft
+from airflow_provider_servicenow_dq.store.prune import Pruned, prune
+
+YEAR = timedelta(days=365)
+CLOSED, RESOLVED = "7", "6"
+
+
+@pytest.fixture
+def past(now):
+    """When what is over was over."""
+    return now - 2 * YEAR
+
+
+@pytest.fixture
+def problem(store, past):
+    """Make an anomaly with its ticket and its delivered report, all of them old."""
+
+    def make(name="a", state=CLOSED, at=None, when=past, ended=outbox.DONE, number=1):
+        key = name * 32
+        address = Address("acme.service-now.com", "incident", at or f"dq:custom:{key}")
+        anomaly = Anomaly(source="custom", dataset="nyc.flights", check_name=f"check {name}")
+        with store.begin() as connection:
+            anomalies.remember(connection, [Sighting(key, f"at:{number}", anomaly)], now=when)
+            ticket = tickets.add(
+                connection,
+                address,
+                {"sys_id": f"{name}{number}" * 16, "number": f"INC{name}", "state": state},
+                made=True,
+                created_by_us=True,
+                seen=1,
+                seen_at_note=1,
+                noted_at=when,
+                severity="high",
+                changed_at=when,
+            )
+            tickets.link(connection, ticket.id, [key], now=when)
+            tickets.know_notes(connection, ticket.id, {"f" * 32: 1})
+            draft = Draft(address, f"report|{key}|{number}", outbox.REPORT, {"anomaly": {"text": "x"}}, key)
+            (entry,) = outbox.record(connection, [draft], recorded_by="task", now=when)
+            outbox.settle(
+                connection,
+                [entry.id],
+                state=ended,
+                now=when,
+                ticket_id=ticket.id,
+                message="said",
+                warnings=["w"],
+            )
+        return key, address, ticket, entry
+
+    return make
+
+
+def run(store, now, **options):
+    total = Pruned()
+    for part in prune(store, before=now - YEAR, **options):
+        total.add(part)
+    return total
+
+
+def rows(store):
+    with store.begin() as connection:
+        return {
+            table.name.removeprefix("dq_"): connection.execute(
+                sa.select(sa.func.count()).select_from(table)
+            ).scalar_one()
+            for table in schema.metadata.sorted_tables
+        }
+
+
+def entry_of(store, entry):
+    with store.begin() as connection:
+        return outbox.by_ids(connection, [entry.id]).get(entry.id)
+
+
+def test_what_is_over_goes_altogether(store, problem, now):
+    problem()
+
+    gone = run(store, now)
+
+    assert gone == Pruned(anomalies=1, occurrences=1, tickets=1, links=1, known_notes=1, entries=1, texts=0)
+    assert not any(rows(store).values())
+
+
+def test_a_dry_run_counts_the_same_and_changes_nothing(store, problem, now):
+    problem("a")
+    problem("b", state=RESOLVED)
+    before = rows(store)
+
+    counted = run(store, now, dry_run=True)
+
+    assert rows(store) == before
+    assert (counted.texts, counted.tickets) == (1, 1)
+    assert run(store, now) == counted
+
+
+@pytest.mark.parametrize(
+    "still_needed",
+    [
+        {"state": RESOLVED},
+        {"state": "1"},
+        {"state": tickets.UNKNOWN},
+        {"ended": outbox.DEAD},
+        {"ended": outbox.PENDING},
+        {"ended": outbox.BLOCKED},
+        {"ended": outbox.SENDING},
+        {"ended": outbox.DISCARDED},
+    ],
+    ids=lambda case: "-".join(case.values()),
+)
+def test_nothing_goes_that_is_still_needed(store, problem, now, still_needed):
+    _, _, _, entry = problem(**still_needed)
+    before = rows(store)
+
+    gone = run(store, now)
+
+    assert rows(store) == before
+    assert gone == Pruned(texts=1 if "state" in still_needed else 0)
+    assert entry_of(store, entry).state == still_needed.get("ended", outbox.DONE)
+    if "ended" in still_needed:
+        assert (entry_of(store, entry).payload, entry_of(store, entry).message) == (
+            {"anomaly": {"text": "x"}},
+            "said",
+        )
+
+
+def test_of_a_delivered_entry_the_texts_go_and_it_is_still_not_sent_again(store, problem, now):
+    _, address, ticket, entry = problem(state=RESOLVED)
+
+    assert run(store, now).texts == 1
+
+    pruned = entry_of(store, entry)
+    assert (pruned.payload, pruned.message, pruned.warnings) == ({}, None, [])
+    assert (pruned.state, pruned.ticket_id) == (outbox.DONE, ticket.id)
+    with store.begin() as connection:
+        (again,) = outbox.record(
+            connection,
+            [Draft(address, entry.idempotency_key, outbox.REPORT, {"new": 1})],
+            recorded_by="t",
+            now=now,
+        )
+    assert (again.id, again.state) == (entry.id, outbox.DONE)
+    assert run(store, now) == Pruned()
+
+
+def test_a_ticket_that_ended_lately_stays(store, problem, now):
+    problem(when=now - timedelta(days=300))
+
+    assert run(store, now) == Pruned()
+
+
+def test_what_was_reported_since_stays_with_all_that_belongs_to_it(store, problem, now):
+    key, *_ = problem()
+    anomaly = Anomaly(source="custom", dataset="nyc.flights", check_name="check a")
+    with store.begin() as connection:
+        anomalies.remember(connection, [Sighting(key, "at:2", anomaly)], now=now)
+    before = rows(store)
+
+    assert run(store, now) == Pruned(texts=1)
+    assert rows(store) == before
+
+
+def test_a_ticket_of_several_goes_only_with_the_last_of_them(store, problem, now):
+    group = "dq:group:" + "c" * 32
+    problem("a", at=group)
+    problem("b")
+    with store.begin() as connection:
+        tickets.link(connection, 1, ["b" * 32], now=now)
+        anomalies.remember(
+            connection,
+            [Sighting("b" * 32, "at:2", Anomaly(source="custom", dataset="d", check_name="check b"))],
+            now=now,
+        )
+
+    assert run(store, now) == Pruned(texts=2)
+
+
+def test_the_followers_of_a_ticket_stay_together(store, problem, now):
+    problem("a", number=1)
+    problem("a", number=2, when=now)
+
+    gone = run(store, now)
+
+    assert (gone.tickets, gone.anomalies) == (0, 0)
+
+
+def test_an_anomaly_that_never_had_a_ticket_goes_too(store, past, now):
+    anomaly = Anomaly(source="custom", dataset="nyc.flights", check_name="below the floor")
+    with store.begin() as connection:
+        anomalies.remember(connection, [Sighting("a" * 32, "at:1", anomaly)], now=past)
+
+    assert run(store, now) == Pruned(anomalies=1, occurrences=1)
+
+
+def test_more_than_one_batch_goes(store, problem, now, monkeypatch):
+    monkeypatch.setattr("airflow_provider_servicenow_dq.store.prune._AT_ONCE", 2)
+    for name in "abcde":
+        problem(name)
+
+    assert run(store, now).tickets == 5
+    assert not any(rows(store).values())
