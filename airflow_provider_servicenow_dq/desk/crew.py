@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_servicenow_dq.desk import twins
 from airflow_provider_servicenow_dq.desk.deliver import deliver
 from airflow_provider_servicenow_dq.desk.lookup import look
-from airflow_provider_servicenow_dq.desk.twins import BlindAccountError
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
     NothingHappenedError,
     ServiceNowError,
     StoreError,
 )
-from airflow_provider_servicenow_dq.store import instances, outbox, recorded
+from airflow_provider_servicenow_dq.store import instances, outbox, recorded, tickets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PROGRESS_EVERY: Final = 100
+
+#: How long an account that may not see what it creates creates nothing more.
+_BLIND_FOR: Final = timedelta(hours=24)
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ class Crew:
             raise
         except ServiceNowError as error:
             self.failed.append(error)
-            hopeless = isinstance(error, AuthenticationError | BlindAccountError)
+            hopeless = isinstance(error, AuthenticationError | twins.BlindAccountError)
             if hopeless or isinstance(error.__cause__, NothingHappenedError):
                 self.stop.set()  # the next ones would fare no better
 
@@ -91,6 +95,7 @@ class Crew:
             unproven = recorded.addresses_of(connection, self.desk.host, outbox.TWINS)
         for address in unproven:
             self.deliver(address)
+        addresses = self._without_riddles(addresses)
         for number, address in enumerate(addresses):
             with self.desk.store.begin() as connection:
                 honours = instances.get(connection, self.desk.host).honours_sys_id
@@ -98,3 +103,19 @@ class Crew:
                 return addresses[number:]
             self.deliver(address)
         return []
+
+    def _without_riddles(self, addresses: Sequence[Address]) -> Sequence[Address]:
+        """Leave out what would open a ticket while it is not known whether we see what we open."""
+        now = self.desk.now()
+        with self.desk.store.begin() as connection:
+            if instances.get(connection, self.desk.host).honours_sys_id:
+                return addresses
+            hidden = recorded.hidden_creates(connection, self.desk.host, since=now - _BLIND_FOR)
+            if not hidden:
+                return addresses
+            known = tickets.at(connection, addresses)
+        until = (hidden[0].settled_at or now) + _BLIND_FOR
+        words = twins.MAY_BE_HIDDEN.format(hidden[0].message or "An earlier ticket was refused")
+        ways_out = f"after {until:%Y-%m-%d %H:%M} UTC, or after servicenow-dq outbox replay {hidden[0].id}"
+        self.failed.append(twins.BlindAccountError(f"{words} It is tried again {ways_out}"))
+        return [address for address in addresses if address in known]

@@ -188,12 +188,10 @@ class _Delivery:
             self._repeat(sending, error)
             return
         if refusals.is_definite(error):
-            self._refuse(sending, str(error))
-            if sending.creates and refusals.may_hide_the_record(error) and not self._honours_sys_id():
-                raise twins.BlindAccountError(
-                    f"{error}. It may have been created where the account cannot see it, and would be again: "
-                    "nothing more is opened until the account may read what it creates."
-                )
+            hidden = sending.creates and refusals.may_hide_the_record(error) and not self._honours_sys_id()
+            self._refuse(sending, str(error), action=outbox.HIDDEN if hidden else None)
+            if hidden:
+                raise twins.BlindAccountError(twins.MAY_BE_HIDDEN.format(error))
             return
         with self.lease.transaction() as connection:
             settle.waits(connection, sending.entries, str(error))
@@ -214,9 +212,9 @@ class _Delivery:
         with self.desk.store.begin() as connection:
             return instances.get(connection, self.desk.host).honours_sys_id
 
-    def _refuse(self, sending: Sending, words: str) -> None:
+    def _refuse(self, sending: Sending, words: str, *, action: str | None = None) -> None:
         with self.lease.transaction() as connection:
-            settle.refused(connection, sending.entries, words, now=self.desk.now())
+            settle.refused(connection, sending.entries, words, now=self.desk.now(), action=action)
 
     def _adopt(self, sending: Sending, record: dict[str, Any]) -> None:
         """Take over what somebody else opened for the same problem at the same moment, and decide again."""

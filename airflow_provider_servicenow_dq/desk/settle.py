@@ -161,7 +161,11 @@ def nothing(
     seen = ticket.seen + sighting.times
     # What was there before this store was is taken as noted, so that a new store does not note it all over
     # again.
-    adopted_now = {"seen_at_note": seen} if ticket.adopted_in == sighting.run else {}
+    adopted_now = (
+        {"seen_at_note": seen, "adopted_in": sighting.run}
+        if ticket.adopted_in in {sighting.run, tickets.BY_HAND}
+        else {}
+    )
     severity = worse(ticket.severity, sighting.severity)
     tickets.change(connection, ticket, seen=seen, severity=severity, changed_at=now, **adopted_now)
     tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
@@ -175,12 +179,22 @@ def waits(
     outbox.settle(connection, ids, state=outbox.PENDING, message=message, uncount=uncount)
 
 
-def refused(connection: Connection, entries: Sequence[Entry], words: str, *, now: datetime) -> None:
+def refused(
+    connection: Connection,
+    entries: Sequence[Entry],
+    words: str,
+    *,
+    now: datetime,
+    action: str | None = None,
+) -> None:
     """Bury what was definitely refused.
 
     What waits behind a ticket that could not be opened is blocked; nothing else is held up.
+
+    :param action: What may have come of it all the same.
     """
-    outbox.settle(connection, [entry.id for entry in entries], state=outbox.DEAD, message=words, now=now)
+    ids = [entry.id for entry in entries]
+    outbox.settle(connection, ids, state=outbox.DEAD, action=action, message=words, now=now)
     address = entries[0].address
     if address in tickets.at(connection, [address]):
         return

@@ -34,6 +34,13 @@ _LEFT: Final = "{} is open for the same problem as {}, and somebody has worked o
 _GONE: Final = "{} was opened at the same moment for the same problem; {} stays"
 
 
+#: Said of a refusal that an account gets also for what it may create and not read (KB2697679).
+MAY_BE_HIDDEN: Final = (
+    "{}. It may have been created where the account cannot see it, and would be again: nothing more is "
+    "opened until the account may read what it creates."
+)
+
+
 class BlindAccountError(DeliveryRefusedError):
     """The account cannot find what it has just created: it would create it again for ever."""
 

@@ -45,6 +45,9 @@ TWINS: Final = "twins"
 #: One ticket of several for the same problem is canceled.
 CANCEL: Final = "cancel"
 
+#: Action of a refused create that may have been done where the account cannot see it.
+HIDDEN: Final = "hidden"
+
 #: What belongs to the making of a ticket goes before what waits for it.
 _FIRST: Final = (TWINS, CANCEL)
 
@@ -85,6 +88,7 @@ class Entry:
     recorded_by: str
     write: dict[str, Any] | None = None
     tried_at: datetime | None = None
+    settled_at: datetime | None = None
     action: str | None = None
     ticket_id: int | None = None
     message: str | None = None
@@ -271,6 +275,7 @@ def entry_of(row: Row[Any]) -> Entry:
         recorded_by=row.recorded_by,
         write=row.write,
         tried_at=row.tried_at,
+        settled_at=row.settled_at,
         action=row.action,
         ticket_id=row.ticket_id,
         message=row.message,

@@ -12,6 +12,7 @@ from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from sqlalchemy.engine import Connection
 
@@ -77,3 +78,32 @@ def reports_of(connection: Connection, keys: Iterable[str], *, instance: str, ta
         )
         found.update((Address(instance, table, row.correlation_id), None) for row in rows)
     return list(found)
+
+
+def hidden_creates(connection: Connection, instance: str, *, since: datetime) -> list[Entry]:
+    """Return reports that may have opened a ticket which nobody can see, the newest first.
+
+    Once a ticket is known at their address they are no riddle any more.
+    """
+    tickets = schema.ticket
+    seen = (
+        sa.select(tickets.c.id)
+        .where(
+            tickets.c.instance == _table.c.instance,
+            tickets.c.table_name == _table.c.table_name,
+            tickets.c.correlation_id == _table.c.correlation_id,
+        )
+        .exists()
+    )
+    rows = connection.execute(
+        sa.select(_table)
+        .where(
+            _table.c.instance == instance,
+            _table.c.state.in_((outbox.DEAD, outbox.PENDING)),
+            _table.c.action == outbox.HIDDEN,
+            _table.c.settled_at >= since,
+            ~seen,
+        )
+        .order_by(_table.c.settled_at.desc())
+    )
+    return [outbox.entry_of(row) for row in rows]
