@@ -13,6 +13,8 @@ from airflow_provider_servicenow_dq.exceptions import ServiceNowError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import sqlalchemy as sa
+
     from airflow_provider_servicenow_dq.store.store import Store
 
 store_option: Final[Callable[..., Any]] = click.option(
@@ -47,7 +49,7 @@ def in_words() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def _configured() -> str:
-    from airflow_provider_servicenow_dq import settings  # noqa: PLC0415 (loads Airflow, for its configuration)
+def _configured() -> sa.URL:
+    from airflow_provider_servicenow_dq.hooks.store import store_url  # noqa: PLC0415 (loads Airflow)
 
-    return settings.store_url()
+    return store_url()

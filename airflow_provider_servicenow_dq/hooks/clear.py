@@ -10,8 +10,9 @@ from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_servicenow_dq.desk.clear import Clearing, deliver_waiting
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, ServiceNowError, StoreError
-from airflow_provider_servicenow_dq.hooks.desk import open_desk, open_store
+from airflow_provider_servicenow_dq.hooks.desk import open_desk
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+from airflow_provider_servicenow_dq.hooks.store import open_store
 from airflow_provider_servicenow_dq.store import letters, outbox, waiting
 from airflow_provider_servicenow_dq.store.letters import about
 
@@ -67,13 +68,14 @@ def clear_outbox(conn_id: str | None, run: Run) -> Cleared:
     """Deliver what waits for the instance of a connection, or for all of them.
 
     :param conn_id: None for every instance in the store, each by the connection that last worked with it.
+    :raises ServiceNowConfigError: If each machine has a store of its own.
     :raises StoreError: If the store cannot be used.
     """
     cleared = Cleared()
     if conn_id is not None:
         _clear(cleared, conn_id, run)
         return cleared
-    store = open_store()
+    store = open_store(needs_shared_store=True)
     with store.begin() as connection:
         hosts = waiting.instances(connection)
     for host, known in hosts.items():
@@ -97,7 +99,7 @@ def _known(conn_id: str | None) -> str:
 
 
 def _clear(cleared: Cleared, conn_id: str, run: Run, *, host: str | None = None) -> None:
-    with open_desk(ServiceNowHook(conn_id)) as desk:
+    with open_desk(ServiceNowHook(conn_id), needs_shared_store=True) as desk:
         if host not in {None, desk.host}:
             raise ServiceNowConfigError(f"the connection {conn_id!r} led there once, and now to {desk.host}")
         clearing = deliver_waiting(desk, run)

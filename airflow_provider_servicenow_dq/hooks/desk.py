@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from functools import cache
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq import settings
 from airflow_provider_servicenow_dq.client.names import Names
 from airflow_provider_servicenow_dq.desk.desk import Desk
+from airflow_provider_servicenow_dq.hooks.store import open_store
 from airflow_provider_servicenow_dq.projects.project import Project, find_project, load_projects
-from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,14 +18,18 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def open_desk(hook: ServiceNowHook) -> Iterator[Desk]:
-    """Open a desk for the length of the block."""
+def open_desk(hook: ServiceNowHook, *, needs_shared_store: bool = False) -> Iterator[Desk]:
+    """Open a desk for the length of the block.
+
+    :param needs_shared_store: Whether the work makes no sense with a store of its machine's own.
+    :raises ServiceNowConfigError: If the store is not shared where it must be.
+    """
     try:
         yield Desk(
             config=hook.instance_config(),
             table_api=hook.table_api,
             names=Names(hook.table_api),
-            store=open_store(),
+            store=open_store(needs_shared_store=needs_shared_store),
             namespace=settings.namespace(),
         )
     finally:
@@ -40,14 +43,3 @@ def project(hook: ServiceNowHook, name: str | None) -> Project:
     """
     extra = hook.get_connection(hook.servicenow_conn_id).extra_dejson
     return find_project(load_projects(extra.get("projects")), name)
-
-
-def open_store() -> Store:
-    """Return the store that ``[servicenow_dq] store`` names."""
-    return _store(settings.store_url())
-
-
-@cache
-def _store(url: str) -> Store:
-    """One per process: it opens and migrates the database once."""
-    return Store(url)

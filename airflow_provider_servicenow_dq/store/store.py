@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import tenacity
 
 from airflow_provider_servicenow_dq.exceptions import StoreError
+from airflow_provider_servicenow_dq.store.network import network_file_system
 from airflow_provider_servicenow_dq.store.schema import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Store:
     :raises StoreError: If it is no URL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | sa.URL) -> None:
         self._url = _parsed(url)
         self._engine: Engine | None = None
         self._pid = 0
@@ -121,26 +122,48 @@ class Store:
             return self._engine
 
 
-def _parsed(url: str) -> sa.URL:
+def _parsed(url: str | sa.URL) -> sa.URL:
     try:
-        return sa.make_url(url)
+        parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         # Not even a part of it is shown: what stands where the port should be may be the password.
         raise StoreError(
             "The store's address is no SQLAlchemy URL (special characters in it need %XX)"
         ) from None
+    # Which driver the bare name means depends on SQLAlchemy's version; ours is that of our extra.
+    return parsed.set(drivername="postgresql+psycopg2") if parsed.drivername == "postgresql" else parsed
 
 
 def _create_engine(url: sa.URL, name: str) -> Engine:
-    if url.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise StoreError(f"{name} cannot be opened: a store is sqlite:///… or postgresql+psycopg2://…")
-    if url.get_backend_name() == "postgresql":
-        try:
-            return sa.create_engine(
-                url, pool_pre_ping=True, isolation_level="READ COMMITTED", hide_parameters=True
-            )
-        except (ImportError, sa.exc.NoSuchModuleError) as error:
-            raise StoreError(f"{name} cannot be opened: {error}") from error
+    match url.get_backend_name():
+        case "sqlite":
+            return _sqlite_engine(url, name)
+        case "postgresql":
+            return _postgresql_engine(url, name)
+    raise StoreError(f"{name} cannot be opened: a store is sqlite:///… or postgresql+psycopg2://…")
+
+
+def _postgresql_engine(url: sa.URL, name: str) -> Engine:
+    try:
+        if url.get_dialect().is_async:
+            raise StoreError(f"{name} cannot be opened: its driver is an asynchronous one")
+        # Stated, because a server may be set to another one. That it suffices is said in claims.py.
+        return sa.create_engine(
+            url, pool_pre_ping=True, isolation_level="READ COMMITTED", hide_parameters=True
+        )
+    except sa.exc.NoSuchModuleError as error:
+        raise StoreError(f"{name} cannot be opened: {error}") from error
+    except ImportError as error:
+        way_out = "install airflow-provider-servicenow-dq[postgres], or this driver"
+        raise StoreError(f"{name} cannot be opened: {error}; {way_out}") from error
+
+
+def _sqlite_engine(url: sa.URL, name: str) -> Engine:
+    if url.database and (kind := network_file_system(Path(url.database))):
+        raise StoreError(
+            f"{name} cannot be opened: it is on a network file system ({kind}), where SQLite's write-ahead "
+            f"log does not work. Name a local file or a PostgreSQL database in [servicenow_dq] store"
+        )
     patient = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     # What is stored is the users' data: it has no place in the text of an error.
     engine = sa.create_engine(url, connect_args=patient, hide_parameters=True)
