@@ -14,6 +14,7 @@ from airflow_provider_servicenow_dq.desk.deliver import deliver
 from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
+    DeliveryPendingError,
     NothingHappenedError,
     ServiceNowError,
     StoreError,
@@ -60,9 +61,15 @@ class Crew:
             return False
         return True
 
-    def deliver_all(self, addresses: Sequence[Address]) -> None:
-        """Deliver to all of them, in this order as far as it goes; they have been looked at just before."""
-        rest = self._alone_until_known(addresses)
+    def deliver_all(self, addresses: Sequence[Address], *, first: Sequence[Address] = ()) -> None:
+        """Deliver to all of them, in this order as far as it goes; they have been looked at just before.
+
+        :param first: Where it has to be delivered before the others begin.
+        """
+        self._prove_that_we_see()
+        for address in self._without_riddles(first):
+            self.deliver(address)
+        rest = self._alone_until_known(self._without_riddles(addresses))
         with ThreadPoolExecutor(max_workers=self.desk.config.max_concurrency) as pool:
             for number, _ in enumerate(pool.map(self.deliver, rest), start=1):
                 if number % _PROGRESS_EVERY == 0:
@@ -88,14 +95,8 @@ class Crew:
         """Deliver one by one until it is known what the instance does with our sys_id; return the rest.
 
         That decides how the others are protected against twins. Where it is ignored, the first ticket of a
-        run always goes alone: it shows whether the account sees what it creates. What an earlier run has
-        not shown comes before it.
+        run always goes alone: it shows whether the account sees what it creates.
         """
-        with self.desk.store.begin() as connection:
-            unproven = recorded.addresses_of(connection, self.desk.host, outbox.TWINS)
-        for address in unproven:
-            self.deliver(address)
-        addresses = self._without_riddles(addresses)
         for number, address in enumerate(addresses):
             with self.desk.store.begin() as connection:
                 honours = instances.get(connection, self.desk.host).honours_sys_id
@@ -103,6 +104,20 @@ class Crew:
                 return addresses[number:]
             self.deliver(address)
         return []
+
+    def _prove_that_we_see(self) -> None:
+        """Look for what an earlier run has created and not found again, before anything more is created."""
+        with self.desk.store.begin() as connection:
+            unproven = recorded.addresses_of(connection, self.desk.host, outbox.TWINS)
+        for address in unproven:
+            try:
+                self.handled.update(deliver(self.desk, address, run=self.run))
+            except twins.BlindAccountError as error:
+                self.failed.append(error)
+                self.stop.set()
+                return
+            except DeliveryPendingError as error:
+                log.info("Left to whoever works on it: %s", error)
 
     def _without_riddles(self, addresses: Sequence[Address]) -> Sequence[Address]:
         """Leave out what would open a ticket while it is not known whether we see what we open."""
@@ -115,6 +130,8 @@ class Crew:
                 return addresses
             known = tickets.at(connection, addresses)
         until = (hidden[0].settled_at or now) + _BLIND_FOR
+        if all(address in known for address in addresses):
+            return addresses
         words = twins.MAY_BE_HIDDEN.format(hidden[0].message or "An earlier ticket was refused")
         ways_out = f"after {until:%Y-%m-%d %H:%M} UTC, or after servicenow-dq outbox replay {hidden[0].id}"
         self.failed.append(twins.BlindAccountError(f"{words} It is tried again {ways_out}"))

@@ -169,9 +169,7 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
     except ServiceNowError as error:
         crew.failed.append(error)
         return crew
-    for address in first:
-        crew.deliver(address)
-    crew.deliver_all([*addresses, *behind])
+    crew.deliver_all([*addresses, *behind], first=first)
     return crew
 
 
