@@ -14,7 +14,6 @@ from airflow_provider_servicenow_dq.desk.deliver import deliver
 from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
-    DeliveryPendingError,
     NothingHappenedError,
     ServiceNowError,
     StoreError,
@@ -116,7 +115,9 @@ class Crew:
                 self.failed.append(error)
                 self.stop.set()
                 return
-            except DeliveryPendingError as error:
+            except StoreError:
+                raise
+            except ServiceNowError as error:
                 log.info("Left to whoever works on it: %s", error)
 
     def _without_riddles(self, addresses: Sequence[Address]) -> Sequence[Address]:
