@@ -56,19 +56,6 @@ def read_journal(table_api: TableApi, sys_id: str) -> list[JournalEntry]:
     return sorted(entries, key=lambda entry: (entry.created_on, entry.sys_id))
 
 
-def read_journal_display(
-    table_api: TableApi, table: str, sys_id: str, *, element: str = "work_notes"
-) -> str | None:
-    """Return one journal of a record as people see it: one text, newest entries first; None if unreadable.
-
-    Not to be taken apart, since a note can contain what looks like the head of another; good for asking
-    whether a text is in it.
-    """
-    record = table_api.get(table, sys_id, fields=(element,), display=True)
-    # An instance leaves a field that the user may not read out of its answer.
-    return _display_value(record[element]) if element in record else None
-
-
 def read_shown_texts(table_api: TableApi, table: str, sys_id: str) -> dict[str, list[str]]:
     """Return the texts of a record's journals as people see them, newest first, by ``element``.
 

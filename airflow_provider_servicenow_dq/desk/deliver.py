@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_servicenow_dq.desk import asking, doubt, lookup, refusals, send, settle, steps, twins
 from airflow_provider_servicenow_dq.desk.claimed import Lease, claimed
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
-from airflow_provider_servicenow_dq.desk.doubt import Journal
+from airflow_provider_servicenow_dq.desk.journals import Journal, find_note
 from airflow_provider_servicenow_dq.desk.sending import Sending, left_behind
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 MOST_ATTEMPTS: Final = 20
 #: How many of them one delivery makes before it leaves the rest to a later one.
 _ATTEMPTS_AT_ONCE: Final = 3
+
+_UNKNOWN: Final = (
+    "unknown: whether the note arrived cannot be read, so it is not sent again. The account may not read "
+    "sys_journal_field or the ticket's journals, or a note that was there is gone or has changed."
+)
 
 _IN_DOUBT: Final = (MayHaveHappenedError, ForbiddenError, NotServiceNowError)
 
@@ -124,8 +129,7 @@ class _Delivery:
                     self._done(sending, record)
                 return
             if seen is Journal.UNREADABLE:
-                self._refuse(sending, "unknown: whether the note arrived cannot be read (no rights on "
-                             "sys_journal_field), so it is not sent again")  # fmt: skip
+                self._refuse(sending, _UNKNOWN, action=outbox.UNKNOWN)
                 return
             if isinstance(error, ForbiddenError):
                 self._accept_refusal(sending, error)
@@ -146,7 +150,7 @@ class _Delivery:
                 return (Journal.THERE if record else Journal.MISSING), record
             ticket = self._ticket(sending.write["ticket_id"])
             journal, text = notes.written(sending.write["values"])
-            seen = doubt.find_note(self.desk, self.address, ticket, journal, text)
+            seen = find_note(self.desk, self.address, ticket, journal, text)
             changes_state = seen is Journal.THERE and "state" in sending.write["values"]
             return seen, doubt.current(self.desk, ticket) if changes_state else None
         except ServiceNowError as failed:

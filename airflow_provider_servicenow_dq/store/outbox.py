@@ -47,6 +47,8 @@ CANCEL: Final = "cancel"
 
 #: Action of a refused create that may have been done where the account cannot see it.
 HIDDEN: Final = "hidden"
+#: What may have come of a note that is dead: nobody can tell whether it arrived.
+UNKNOWN: Final = "unknown"
 
 #: What belongs to the making of a ticket goes before what waits for it.
 _FIRST: Final = (TWINS, CANCEL)
@@ -101,7 +103,8 @@ def record(
     """Write intents down; return their entries in the same order.
 
     An intent that is pending or dead gets the new payload and is pending; one that is being sent keeps its
-    write; one that is done or discarded stays as it is.
+    write; one that is done or discarded stays as it is, and so does one of which nobody can tell whether it
+    arrived.
 
     :param recorded_by: Who intends it: the task instance.
     """
@@ -126,7 +129,8 @@ def _renew(
 ) -> None:
     for draft in drafts:
         entry = known[_draft_identity(draft)]
-        if entry.state in ENDED:
+        # To record it again says nothing about whether it arrived; only a person may decide to send it again.
+        if entry.state in ENDED or (entry.state == DEAD and entry.action == UNKNOWN):
             continue
         values: dict[str, Any] = {"payload": dict(draft.payload)}
         if entry.state in {DEAD, BLOCKED}:
