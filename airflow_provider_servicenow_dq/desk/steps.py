@@ -132,7 +132,8 @@ def _decided(
         newcomers = [entry for entry in batch if entry.key not in members]
     sighting = Sighting(
         severity=max((anomaly.severity for anomaly in anomalies), key=lambda severity: severity.rank),
-        occurred_at=max(anomaly.detected_at or now for anomaly in anomalies),
+        occurred_at=max(anomaly.detected_at or now for anomaly in anomalies)
+        + desk.table_api.transport.clock.ahead,
         run=run,
         times=len(batch),
         newcomers=len(newcomers),
