@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity
-from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket, is_open
+from airflow_provider_servicenow_dq.store.tickets import BY_HAND, UNKNOWN, Ticket, is_open
 from airflow_provider_servicenow_dq.tickets.incident import CANCELED, ENDED, state_label
 
 #: However often it fails, one note a day is enough.
@@ -113,7 +113,7 @@ def _repeat(ticket: Ticket, sighting: Sighting, now: datetime) -> Decision:
     """Decide whether a repeat is worth a note."""
     if sighting.newcomers:
         return Decision("linked", "note", "new on this ticket")
-    if ticket.adopted_in == sighting.run:
+    if ticket.adopted_in in {sighting.run, BY_HAND}:
         return Decision("unchanged", "nothing", f"{ticket.number} was there before this store was")
     news = _news(ticket, sighting, now)
     if news:

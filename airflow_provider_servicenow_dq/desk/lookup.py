@@ -50,7 +50,7 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
             our_names(desk)
         texts = _journals(desk, rows, known)
         with desk.store.begin() as connection:
-            _learn(connection, desk, rows)
+            learn(connection, desk, rows)
             # Read again: a look that took long must not overwrite what was written meanwhile.
             current = tickets.at(connection, chunk)
             for address in chunk:
@@ -90,7 +90,8 @@ def _find(
     return found
 
 
-def _learn(connection: Connection, desk: Desk, rows: dict[Address, list[Record]]) -> None:
+def learn(connection: Connection, desk: Desk, rows: dict[Address, list[Record]]) -> None:
+    """Remember that the instance honours our sys_ids, if a record bears one."""
     honoured = any(
         row["sys_id"] == sys_id_for(address.table, address.correlation_id)
         for address, found in rows.items()
@@ -212,10 +213,8 @@ def count_texts(desk: Desk, sys_ids: Sequence[str]) -> dict[str, Counter[str]]:
     return counted
 
 
-def read_list(desk: Desk, ticket: Ticket) -> list[str]:
+def read_list(desk: Desk, record: Record) -> list[str]:
     """Return the texts of a ticket that holds many anomalies: its description and its work notes."""
-    if not holds_many(ticket.address):
-        return []
-    query = Query.equals({"element_id": ticket.sys_id, "element": "work_notes"})
+    query = Query.equals({"element_id": record["sys_id"], "element": "work_notes"})
     entries = desk.table_api.find("sys_journal_field", query, fields=("value",))
-    return [ticket.record.get("description") or "", *(entry.get("value") or "" for entry in entries)]
+    return [record.get("description") or "", *(entry.get("value") or "" for entry in entries)]

@@ -76,7 +76,7 @@ def limit(
 
 def _join(desk: Desk, entries: Sequence[Entry], home: Address, there: Ticket | None) -> None:
     """Move reports to the roll-up ticket; link those that it lists already, from a try before this store."""
-    texts = read_list(desk, there) if there is not None and there.adopted_in is not None else []
+    texts = read_list(desk, there.record) if there is not None and there.adopted_in is not None else []
     listed = [
         entry.key for entry in entries if entry.key and group.listed(_mark(entry, desk.namespace), texts)
     ]

@@ -111,6 +111,7 @@ def noted(
         record={**ticket.record, **shown},
         seen=seen,
         **({"seen_at_note": seen, "noted_at": now} if write["times"] else {}),
+        **({"adopted_in": write["run"]} if write["times"] and ticket.adopted_in == tickets.BY_HAND else {}),
         severity=worse(ticket.severity, write["severity"]),
         changed_at=now,
     )

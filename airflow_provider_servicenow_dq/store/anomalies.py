@@ -63,7 +63,7 @@ def know_status(connection: Connection, key: str, anomaly: Anomaly, *, now: date
         if last is not None and last > changed_at:
             return
     row = _anomaly_row(Sighting(key, "", anomaly), now)
-    upsert(connection, _table, [row], keys=("key",), update=("status", "content"))
+    upsert(connection, _table, [row], keys=("key",), update=("status", "content", "last_seen_at"))
 
 
 def count_open(connection: Connection, keys: Iterable[str]) -> int:

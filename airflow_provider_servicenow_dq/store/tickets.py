@@ -24,6 +24,9 @@ _notes: Final = schema.known_note
 #: State of a ticket that the instance does not show any more.
 UNKNOWN: Final = "unknown"
 
+#: Adopted by a person who rebuilt a store, in no run; the first run that reports its anomaly takes its place.
+BY_HAND: Final = "by hand"
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:

@@ -1,0 +1,107 @@
+"""Rebuilding a lost store from the instance, which is the truth."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.anomalies.model import key_of
+from airflow_provider_servicenow_dq.client.query import Query
+from airflow_provider_servicenow_dq.desk.group import holds_many
+from airflow_provider_servicenow_dq.desk.lookup import adopt, count_texts, learn, read_list
+from airflow_provider_servicenow_dq.store import tickets
+from airflow_provider_servicenow_dq.store.bulk import batches
+from airflow_provider_servicenow_dq.store.outbox import Address
+from airflow_provider_servicenow_dq.store.tickets import BY_HAND, Ticket
+from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+
+log = logging.getLogger(__name__)
+
+#: Tickets in hand at once, and in one transaction.
+_AT_ONCE: Final = 100
+#: How our correlation ids look: of one anomaly, or of a ticket that holds many.
+_CORRELATION: Final = re.compile(r"dq:[a-z0-9_.]{1,40}:[0-9a-f]{32}")
+#: How an anomaly stands at the end of its line on a ticket that holds many.
+_MEMBER: Final = re.compile(rf"\(({_CORRELATION.pattern})\)\s*$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Adopted:
+    """How much was found.
+
+    :param found: Tickets of ours on the instance.
+    :param tickets: Those of them that the store did not know.
+    :param links: Anomalies on them.
+    :param notes: Work notes and comments of ours on them.
+    """
+
+    found: int = 0
+    tickets: int = 0
+    links: int = 0
+    notes: int = 0
+
+
+def adopt_all(desk: Desk, table: str) -> Iterator[Adopted]:
+    """Take over every ticket of ours on the instance that the store does not know; yield what is done so far.
+
+    Their journals are read once, and what we wrote there counts as delivered. What the store knows already
+    stays as it is. The first run that reports an anomaly again writes no note for that.
+
+    :raises ServiceNowError: If the instance cannot be read; what was taken over before stays.
+    """
+    so_far = Adopted()
+    ours = Query.where("correlation_id", "STARTSWITH", "dq:")
+    rows = desk.table_api.find(table, ours, fields=COLUMNS)
+    for batch in batches(rows, _AT_ONCE):
+        placed = [
+            (Address(desk.host, table, row["correlation_id"]), row)
+            for row in batch
+            if _CORRELATION.fullmatch(row.get("correlation_id") or "")
+        ]
+        so_far.found += len(placed)
+        _adopt(desk, placed, so_far)
+        log.info("%s tickets found, %s of them adopted", so_far.found, so_far.tickets)
+        yield so_far
+
+
+def _adopt(desk: Desk, placed: Sequence[tuple[Address, dict[str, Any]]], so_far: Adopted) -> None:
+    with desk.store.begin() as connection:
+        known = _known(tickets.at(connection, {address for address, _ in placed}))
+    fresh = [(address, row) for address, row in placed if row["sys_id"] not in known]
+    if not fresh:
+        return
+    texts = count_texts(desk, [row["sys_id"] for _, row in fresh])
+    members = {row["sys_id"]: _members(desk, address, row) for address, row in fresh}
+    now = desk.now()
+    with desk.store.begin() as connection:
+        learn(connection, desk, {address: [row] for address, row in fresh})
+        # Read again: somebody may have come across them meanwhile.
+        known = _known(tickets.at(connection, {address for address, _ in fresh}))
+        for address, row in fresh:
+            if row["sys_id"] in known:
+                continue
+            counted = texts.get(row["sys_id"], Counter())
+            ticket = adopt(connection, address, row, run=BY_HAND, now=now, known_texts=counted)
+            tickets.link(connection, ticket.id, members[row["sys_id"]], now=now)
+            so_far.tickets += 1
+            so_far.links += len(members[row["sys_id"]])
+            so_far.notes += counted.total()
+
+
+def _members(desk: Desk, address: Address, row: dict[str, Any]) -> list[str]:
+    """Return the keys of the anomalies on a ticket."""
+    if not holds_many(address):
+        return [key_of(address.correlation_id)]
+    return sorted({key_of(mark) for text in read_list(desk, row) for mark in _MEMBER.findall(text)})
+
+
+def _known(found: dict[Address, list[Ticket]]) -> set[str]:
+    return {ticket.sys_id for there in found.values() for ticket in there}
