@@ -16,6 +16,10 @@ _COMMANDS = {
         "airflow_provider_servicenow_dq.sandbox.command:sandbox",
         "Run a ServiceNow to try on this machine.",
     ),
+    "store": (
+        "airflow_provider_servicenow_dq.commands.store:group",
+        "Look after the store.",
+    ),
 }
 
 
