@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -37,22 +38,40 @@ if TYPE_CHECKING:
 DESK: Final = Path(airflow_provider_servicenow_dq.__file__).parent / "desk"
 
 #: Opens the transactions of others: their callers are the places.
-_LENDS: Final = "claimed.py:Lease.transaction"
+LENDS: Final = "claimed.py:Lease.transaction"
 
 #: No answer comes after so many seconds: let the client's own timeout speak.
 _NO_ANSWER_S: Final = 60
 
 
+_others: Final = threading.local()
+
+
 @contextlib.contextmanager
 def watched(on_step: Callable[[str], None]) -> Iterator[None]:
     """Call ``on_step`` with its name at every moment of this process, from whichever thread it comes."""
+
+    def on_own_step(step: str) -> None:
+        if not getattr(_others, "at_work", False):
+            on_step(step)
+
     with (
-        patch.object(Store, "begin", _begin(on_step)),
-        patch.object(Transport, "request", _request(on_step)),
-        patch.object(urllib3.connection.HTTPConnection, "request", _send(on_step)),
-        patch.object(http.client.HTTPConnection, "getresponse", _await_answer(on_step)),
+        patch.object(Store, "begin", _begin(on_own_step)),
+        patch.object(Transport, "request", _request(on_own_step)),
+        patch.object(urllib3.connection.HTTPConnection, "request", _send(on_own_step)),
+        patch.object(http.client.HTTPConnection, "getresponse", _await_answer(on_own_step)),
     ):
         yield
+
+
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """Let what happens in the block be somebody else's: on this thread no moment of it is ours."""
+    _others.at_work = True
+    try:
+        yield
+    finally:
+        _others.at_work = False
 
 
 def kill_at(number: int) -> Callable[[str], None]:
@@ -83,7 +102,7 @@ def here() -> str:
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         name = f"{path.name}:{frame.f_code.co_qualname.partition('.<locals>')[0]}"
-        if path.parent == DESK and name != _LENDS:
+        if path.parent == DESK and name != LENDS:
             return name
         frame = frame.f_back
     return "outside the desk"
