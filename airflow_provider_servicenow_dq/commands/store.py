@@ -132,8 +132,7 @@ def adopt(conn_id: str, table: str, output: str, url: str | None) -> None:
 
     adopted = Adopted()
     try:
-        with opened(url) as store, open_desk(ServiceNowHook(conn_id)) as configured:
-            desk = dataclasses.replace(configured, store=store)
+        with opened(url) as store, open_desk(ServiceNowHook(conn_id), store=store) as desk:
             for number, adopted in enumerate(adopt_all(desk, table), start=1):
                 if number % _TELL_EVERY == 0:
                     click.echo(f"{adopted.found} tickets found so far", err=True)

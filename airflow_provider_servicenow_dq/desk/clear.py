@@ -89,8 +89,11 @@ def deliver_waiting(desk: Desk, run: Run) -> Clearing:
             return clearing
         log.info("%s entries delivered, up to number %s of %s", clearing.delivered, last, up_to)
     for addresses in _by_table(held):
-        if not _deliver(Crew(desk, run.dag_run), addresses, clearing):
-            break
+        crew = Crew(desk, run.dag_run)
+        if crew.look(addresses):
+            _deliver(crew, addresses, clearing)
+        else:
+            clearing.add(crew.failed)
     return clearing
 
 
@@ -107,19 +110,24 @@ def _clear(desk: Desk, batch: Sequence[Place], run: Run, clearing: Clearing) -> 
             if place.kind == outbox.REPORT and place.address.table == addresses[0].table
         ]
         try:
-            ordered = _limited(desk, reports, addresses, run)
+            homes, rest = _limited(desk, reports, addresses, run)
         except StoreError:
             raise
         except ServiceNowError as error:
             clearing.add([error])
             return False
-        if not _deliver(crew, ordered, clearing, looked=True):
+        if not _deliver(crew, rest, clearing, first=homes):
             return False
     return True
 
 
-def _limited(desk: Desk, ids: Sequence[int], addresses: Sequence[Address], run: Run) -> list[Address]:
-    """Keep the DAG runs that reported to their share of new tickets; return where to deliver, in order."""
+def _limited(
+    desk: Desk, ids: Sequence[int], addresses: Sequence[Address], run: Run
+) -> tuple[list[Address], list[Address]]:
+    """Keep the DAG runs that reported to their share of new tickets.
+
+    :return: Where the roll-up tickets are, and where else to deliver, in order.
+    """
     with desk.store.begin() as connection:
         entries = outbox.by_ids(connection, ids)
     by_run: dict[tuple[str, int], list[Entry]] = {}
@@ -136,7 +144,7 @@ def _limited(desk: Desk, ids: Sequence[int], addresses: Sequence[Address], run: 
         )
         first += homes
         left = [address for address in left if address in kept or address not in reported_at]
-    return list(dict.fromkeys([*first, *left]))
+    return first, [address for address in left if address not in first]
 
 
 def _run_of(dag_run: str) -> Run:
@@ -145,9 +153,11 @@ def _run_of(dag_run: str) -> Run:
     return Run(dag_id, rest) if dag_id else Run(unique=rest)
 
 
-def _deliver(crew: Crew, addresses: Sequence[Address], clearing: Clearing, *, looked: bool = False) -> bool:
-    if looked or crew.look(addresses):
-        crew.deliver_all(addresses)
+def _deliver(
+    crew: Crew, addresses: Sequence[Address], clearing: Clearing, *, first: Sequence[Address] = ()
+) -> bool:
+    """Deliver where it has been looked just before; return whether it makes sense to go on."""
+    crew.deliver_all(addresses, first=first)
     clearing.add(crew.failed)
     with crew.desk.store.begin() as connection:
         clearing.delivered += waiting.count_done(connection, crew.handled)

@@ -10,30 +10,46 @@ from airflow_provider_servicenow_dq.client.names import Names
 from airflow_provider_servicenow_dq.desk.desk import Desk
 from airflow_provider_servicenow_dq.hooks.store import open_store
 from airflow_provider_servicenow_dq.projects.project import Project, find_project, load_projects
+from airflow_provider_servicenow_dq.store import instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+    from airflow_provider_servicenow_dq.store.store import Store
 
 
 @contextlib.contextmanager
-def open_desk(hook: ServiceNowHook, *, needs_shared_store: bool = False) -> Iterator[Desk]:
-    """Open a desk for the length of the block.
+def open_desk(
+    hook: ServiceNowHook, *, needs_shared_store: bool = False, store: Store | None = None
+) -> Iterator[Desk]:
+    """Open a desk for the length of the block; the store remembers which connection leads to its instance.
 
     :param needs_shared_store: Whether the work makes no sense with a store of its machine's own.
+    :param store: Another one than the configuration names.
     :raises ServiceNowConfigError: If the store is not shared where it must be.
     """
     try:
-        yield Desk(
+        desk = Desk(
             config=hook.instance_config(),
             table_api=hook.table_api,
             names=Names(hook.table_api),
-            store=open_store(needs_shared_store=needs_shared_store),
+            store=store or open_store(needs_shared_store=needs_shared_store),
             namespace=settings.namespace(),
         )
+        _remember_connection(desk, hook.servicenow_conn_id)
+        yield desk
     finally:
         hook.close()
+
+
+def _remember_connection(desk: Desk, conn_id: str) -> None:
+    """Write down how to come here again, for whoever delivers later what waits for this instance."""
+    with desk.store.snapshot() as connection:
+        known = instances.get(connection, desk.host).conn_id
+    if known != conn_id:
+        with desk.store.begin() as connection:
+            instances.learn(connection, desk.host, conn_id=conn_id)
 
 
 def project(hook: ServiceNowHook, name: str | None) -> Project:

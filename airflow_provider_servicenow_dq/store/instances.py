@@ -19,7 +19,7 @@ class Instance:
     """An instance as we know it.
 
     ``honours_sys_id``: whether it keeps the sys_id that we give to a new record (None: not known yet).
-    ``conn_id``: the Airflow connection that last worked with it.
+    ``conn_id``: the Airflow connection by which somebody last worked with it.
     """
 
     host: str

@@ -52,7 +52,7 @@ def test_an_empty_outbox_is_no_request_and_no_failure(sandbox):
 
 
 def test_what_could_not_be_sent_is_delivered_later_in_the_order_in_which_it_was_recorded(
-    sandbox, fail_to_open
+    sandbox, store, fail_to_open
 ):
     checks = [f"check {number:03}" for number in range(40)]
     fail_to_open(*map(anomaly, checks))
@@ -60,8 +60,10 @@ def test_what_could_not_be_sent_is_delivered_later_in_the_order_in_which_it_was_
     returned = deliver()
 
     assert counts(returned) == (40, 0, 0, 0, 0)
+    with store.begin() as connection:
+        first = outbox.by_ids(connection, [1])[1].payload["anomaly"]["check_name"]
     opened = sorted(incidents(sandbox), key=lambda record: record["number"])
-    assert [record["short_description"] for record in opened[:1]] == ["check 000 failed on nyc.flights"]
+    assert opened[0]["short_description"] == f"{first} failed on nyc.flights"
     assert {record["short_description"] for record in opened} == {
         f"{check} failed on nyc.flights" for check in checks
     }
@@ -134,14 +136,14 @@ def test_without_a_connection_every_instance_is_served_by_the_one_that_worked_wi
     sandbox, store, fail_to_open
 ):
     fail_to_open(anomaly())
-    with store.begin() as connection:
-        entry = outbox.by_ids(connection, [1])[1]
-        instances.learn(connection, entry.address.instance, conn_id="servicenow_default")
+    host = sandbox.url.removeprefix("http://")
 
     returned = deliver(servicenow_conn_id=None)
 
     assert counts(returned) == (1, 0, 0, 0, 0)
-    assert [counted["instance"] for counted in returned["instances"]] == [entry.address.instance]
+    assert [counted["instance"] for counted in returned["instances"]] == [host]
+    with store.begin() as connection:
+        assert instances.get(connection, host).conn_id == "servicenow_default"
 
 
 def test_an_instance_to_which_no_connection_is_known_is_named_and_holds_up_no_other(
@@ -150,7 +152,6 @@ def test_an_instance_to_which_no_connection_is_known_is_named_and_holds_up_no_ot
     fail_to_open(anomaly())
     with store.begin() as connection:
         entry = outbox.by_ids(connection, [1])[1]
-        instances.learn(connection, entry.address.instance, conn_id="servicenow_default")
         lost = outbox.Draft(
             entry.address._replace(instance="gone.service-now.com"), "report|x", outbox.REPORT, entry.payload
         )
@@ -161,3 +162,22 @@ def test_an_instance_to_which_no_connection_is_known_is_named_and_holds_up_no_ot
 
     assert counts(ti.xcom["return_value"]) == (1, 1, 0, 0, 0)
     assert len(incidents(sandbox)) == 1
+
+
+def test_a_connection_that_leads_elsewhere_by_now_is_not_used(sandbox, store, fail_to_open, connect, ti):
+    fail_to_open(anomaly())
+    host = sandbox.url.removeprefix("http://")
+    connect("http://127.0.0.1:9")
+
+    with pytest.raises(DeliveryPendingError, match=rf"{host}: .*now to 127\.0\.0\.1:9"):
+        deliver(ti, servicenow_conn_id=None)
+
+    assert counts(ti.xcom["return_value"]) == (0, 1, 0, 0, 0)
+
+
+def test_a_connection_that_is_gone_is_named(sandbox, fail_to_open, monkeypatch, ti):
+    fail_to_open(anomaly())
+    monkeypatch.delenv("AIRFLOW_CONN_SERVICENOW_DEFAULT")
+
+    with pytest.raises(DeliveryPendingError, match="servicenow_default"):
+        deliver(ti, servicenow_conn_id=None)
