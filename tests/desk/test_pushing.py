@@ -180,8 +180,8 @@ def test_an_effect_that_does_not_exist_is_refused_in_words(desk, on_status):
 def test_comments_are_copied_in_order_and_each_once(desk, sandbox):
     report(desk, anomaly())
 
-    comment(desk, ("1", "looking"), ("2", "same"))
-    comment(desk, ("1", "looking"), ("2", "same"), ("3", "same"), run="next")
+    comment(desk, ("9", "looking"), ("10", "same"))
+    comment(desk, ("9", "looking"), ("10", "same"), ("1", "same"), run="next")
 
     assert sandbox.notes(the_incident(sandbox)["sys_id"]) == [
         "Comment from Custom: looking",
