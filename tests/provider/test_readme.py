@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
+from airflow_provider_servicenow_dq.cli import main
+from airflow_provider_servicenow_dq.operators.servicenow import (
+    ServiceNowCreateIncidentOperator,
+    ServiceNowDeliverOperator,
+)
 from airflow_provider_servicenow_dq.projects.project import load_projects
 
 ROOT = Path(__file__).parent.parent.parent
@@ -46,13 +52,23 @@ def test_what_it_points_at_is_there(target):
     assert (ROOT / target).exists()
 
 
-def test_its_table_of_the_operator_has_every_parameter():
-    ours = set(ServiceNowCreateIncidentOperator.template_fields) | {
-        "on_refire",
-        "group_by",
-        "min_severity",
-        "max_new_tickets",
-    }
-    section = README.partition("### ServiceNowCreateIncidentOperator")[2].partition("**When does")[0]
+def table_of(title):
+    return README.partition(f"### {title}\n")[2].partition("\n#")[0]
 
-    assert [name for name in sorted(ours) if f"`{name}`" not in section] == []
+
+@pytest.mark.parametrize("operator", [ServiceNowCreateIncidentOperator, ServiceNowDeliverOperator])
+def test_its_table_of_an_operator_has_every_parameter(operator):
+    ours = set(inspect.signature(operator.__init__).parameters) - {"self", "kwargs"}
+
+    assert [name for name in sorted(ours) if f"`{name}`" not in table_of(operator.__name__)] == []
+
+
+def test_its_table_of_commands_has_every_command():
+    context = click.Context(main)
+    commands = []
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        below = command.commands if isinstance(command, click.Group) else [""]
+        commands += [f"`{name} {sub}".rstrip() for sub in below]
+
+    assert [command for command in commands if command not in table_of("Commands")] == []
