@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.desk import asking, doubt, lookup, refusals, send, settle, steps, twins
@@ -101,6 +102,8 @@ class _Delivery:
         if sending.left_behind:
             self._resolve_doubt(sending, None)
             return
+        if self._stood_still(sending):
+            return
         try:
             write = send.create if sending.creates else send.update
             record = write(self.desk, self.address, sending.write)
@@ -116,6 +119,19 @@ class _Delivery:
             self._refuse(sending, str(error))
         else:
             self._done(sending, record)
+
+    def _stood_still(self, sending: Sending) -> bool:
+        """Put back a write that did not leave in time, as when the process was suspended.
+
+        Others count the time that it may take from when it was written down, and may have sent it themselves.
+
+        :raises LeaseLostError: If they have taken the ticket over.
+        """
+        if self.desk.now() - sending.tried_at <= timedelta(seconds=self.desk.config.timeout_s):
+            return False
+        with self.lease.transaction() as connection:
+            settle.waits(connection, sending.entries, None, uncount=True)
+        return True
 
     def _resolve_doubt(self, sending: Sending, error: ServiceNowError | None) -> None:
         """Look whether the write happened; if not, let it be decided anew once it surely never will."""

@@ -6,6 +6,9 @@ What is waited for takes seconds and no work, so the cases of a test wait togeth
 from __future__ import annotations
 
 import contextlib
+import re
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -18,6 +21,7 @@ from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.desk.desk import Desk
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
+from airflow_provider_servicenow_dq.sandbox.control import SandboxControl
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.store.store import Store
 
@@ -55,6 +59,25 @@ class PausedApi(TableApi):
                 self.goes_on.wait(60)
 
 
+def desk_at(url: str, store: str, *, timeout_s: float, api: type[TableApi] = TableApi) -> Desk:
+    """Open a desk at an instance with a store."""
+    config = InstanceConfig(url, login="svc_airflow", password="airflow-secret", timeout_s=timeout_s)
+    table_api = api(Transport(config))
+    return Desk(config, table_api, Names(table_api), Store(store))
+
+
+@contextlib.contextmanager
+def sandbox_process() -> Iterator[SandboxControl]:
+    """Run a sandbox in a process of its own: a fork must not copy a running server."""
+    start = "from airflow_provider_servicenow_dq.cli import main; main(['sandbox', '--port', '0'])"
+    command = [sys.executable, "-u", "-c", start]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield SandboxControl(re.search(r"http://\S+", process.stdout.readline()).group())
+        finally:
+            process.terminate()
+
+
 class World:
     """An instance of its own; the stores are those of all worlds of a test, each instance apart in them.
 
@@ -69,13 +92,8 @@ class World:
 
     def desk(self, store: str = "store", api: type[TableApi] = TableApi) -> Desk:
         """Open a desk as another process would."""
-        config = InstanceConfig(
-            self.sandbox.url, login="svc_airflow", password="airflow-secret", timeout_s=self._timeout_s
-        )
-        transport = Transport(config)
-        table_api = api(transport)
-        desk = Desk(config, table_api, Names(table_api), Store(self._urls[store]))
-        self._opened += [transport, desk.store]
+        desk = desk_at(self.sandbox.url, self._urls[store], timeout_s=self._timeout_s, api=api)
+        self._opened += [desk.table_api.transport, desk.store]
         return desk
 
     def __enter__(self) -> Self:
