@@ -7,7 +7,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench pictures pins clean
+.PHONY: help demo up test soak check bench pictures pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,10 @@ up: $(READY) ## Airflow's UI and a ServiceNow to try, until Ctrl-C
 
 test: $(READY) ## All tests
 	@$(BIN)/python -m pytest
+
+soak: $(READY) ## Random histories against the truth (N=2000, or MINUTES=; SEED= plays one again, STORE= on one kind)
+	@PYTHONPATH=tests $(BIN)/python tests/proof/soak.py $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(N),--count $(N))
 
 check: $(READY) ## Lint, format, types and the one-way imports
 	@$(BIN)/ruff check
