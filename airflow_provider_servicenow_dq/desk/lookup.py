@@ -52,8 +52,9 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
         with desk.store.begin() as connection:
             learn(connection, desk, rows)
             # Read again: a look that took long must not overwrite what was written meanwhile.
-            current = tickets.at(connection, chunk)
-            for address in chunk:
+            current = tickets.at(connection, chunk, for_update=True)
+            # In one order for all: else two that adopt the same tickets wait for each other.
+            for address in sorted(chunk):
                 found = rows.get(address, [])
                 _keep(connection, desk, address, found, current.get(address, []), texts, run)
                 _miss(connection, desk, found, known.get(address, [])[:1])

@@ -40,6 +40,10 @@ def created(
 
     :param complete: Whether the record has all its columns, so that a missing one says something.
     """
+    honours = bool(record["sys_id"] == write["sys_id"])
+    # Before the ticket, as a look does it: who locks the two in another order may wait for it in vain.
+    if instances.get(connection, address.instance).honours_sys_id != honours:
+        instances.learn(connection, address.instance, honours_sys_id=honours)
     ticket = tickets.add(
         connection,
         address,
@@ -55,9 +59,6 @@ def created(
         severity=write["severity"],
         changed_at=now,
     )
-    honours = bool(record["sys_id"] == write["sys_id"])
-    if instances.get(connection, address.instance).honours_sys_id != honours:
-        instances.learn(connection, address.instance, honours_sys_id=honours)
     if not honours:
         _doubt_that_it_is_alone(connection, address, ticket, entries[0], now=now)
     tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
@@ -99,7 +100,7 @@ def noted(
     :param record: The instance's answer; None where the answer was lost and the note was found in the
         journal.
     """
-    ticket = tickets.by_ids(connection, [write["ticket_id"]])[write["ticket_id"]]
+    ticket = tickets.locked(connection, write["ticket_id"])
     tickets.know_note(connection, ticket.id, notes.note_hash(*notes.written(write["values"])))
     seen = ticket.seen + write["times"]
     shown = dict(record) if record else {k: v for k, v in write["values"].items() if k not in notes.JOURNALS}
@@ -164,7 +165,7 @@ def nothing(
     # again.
     adopted_now = (
         {"seen_at_note": seen, "adopted_in": sighting.run}
-        if ticket.adopted_in in {sighting.run, tickets.BY_HAND}
+        if tickets.is_older_than_store(ticket, sighting.run)
         else {}
     )
     severity = worse(ticket.severity, sighting.severity)

@@ -111,10 +111,15 @@ def record(
     found: dict[tuple[str, str, str], Entry] = {}
     for batch in batches(drafts):
         known = {_identity(entry): entry for entry in _find(connection, batch)}
-        _renew(
-            connection, [draft for draft in batch if _draft_identity(draft) in known], known, recorded_by, now
+        again = [draft for draft in batch if _draft_identity(draft) in known]
+        open_again = [draft for draft in again if known[_draft_identity(draft)].state not in ENDED]
+        _renew(connection, open_again, known, recorded_by, now)
+        # In one order for all, like everything that locks several rows: else two wait for each other. On one
+        # ticket the order is the caller's.
+        fresh = sorted(
+            (_row(draft, recorded_by, now) for draft in batch if _draft_identity(draft) not in known),
+            key=lambda row: str(row["correlation_id"]),
         )
-        fresh = [_row(d, recorded_by, now) for d in batch if _draft_identity(d) not in known]
         upsert(connection, _table, fresh, keys=("instance", "table_name", "idempotency_key"))
         found.update((_identity(entry), entry) for entry in _find(connection, batch))
     return [found[_draft_identity(draft)] for draft in drafts]
@@ -122,13 +127,16 @@ def record(
 
 def _renew(
     connection: Connection,
-    drafts: Iterable[Draft],
+    drafts: Sequence[Draft],
     known: Mapping[tuple[str, str, str], Entry],
     recorded_by: str,
     now: datetime,
 ) -> None:
+    open_ids = [known[_draft_identity(draft)].id for draft in drafts]
+    # Locked and read again: meanwhile somebody may have sent it, or given it up.
+    locked = {entry.id: entry for entry in _lock(connection, open_ids)}
     for draft in drafts:
-        entry = known[_draft_identity(draft)]
+        entry = locked[known[_draft_identity(draft)].id]
         # To record it again says nothing about whether it arrived; only a person may decide to send it again.
         if entry.state in ENDED or (entry.state == DEAD and entry.action == UNKNOWN):
             continue
@@ -141,12 +149,14 @@ def _renew(
 def waiting(connection: Connection, address: Address) -> list[Entry]:
     """Return what is still to be done at an address, in the order in which it was recorded.
 
-    What belongs to the making of a ticket comes first.
+    What belongs to the making of a ticket comes first. Until the end of the transaction nobody else moves it
+    to another ticket, or replaces its payload.
     """
     rows = connection.execute(
         sa.select(_table)
         .where(*at_address(_table, address), _table.c.state.in_((PENDING, SENDING, BLOCKED)))
         .order_by(_table.c.id)
+        .with_for_update()
     )
     return sorted(map(entry_of, rows), key=lambda entry: entry.kind not in _FIRST)
 
@@ -167,7 +177,8 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Entry]:
 
 def move(connection: Connection, ids: Iterable[int], address: Address) -> None:
     """Give pending entries another ticket: one that holds many anomalies."""
-    for batch in batches(ids):
+    for batch in batches(sorted(ids)):
+        _lock(connection, batch)
         connection.execute(
             _table.update()
             .where(_table.c.id.in_(batch), _table.c.state == PENDING)
@@ -188,7 +199,7 @@ def start(connection: Connection, ids: Sequence[int], *, write: Mapping[str, Any
 
 def settle(
     connection: Connection,
-    ids: Iterable[int],
+    ids: Sequence[int],
     *,
     state: str,
     now: datetime | None = None,
@@ -203,9 +214,11 @@ def settle(
     :param uncount: The last attempt cannot have happened, so it is not one.
     """
     ended = state in {DONE, DEAD}
+    if len(ids) > 1:
+        _lock(connection, ids)
     connection.execute(
         _table.update()
-        .where(_table.c.id.in_(list(ids)))
+        .where(_table.c.id.in_(ids))
         .values(
             state=state,
             action=action,
@@ -218,6 +231,18 @@ def settle(
             **({"attempts": _table.c.attempts - 1} if uncount else {}),
         )
     )
+
+
+def _lock(connection: Connection, ids: Sequence[int]) -> list[Entry]:
+    """Return entries as they are now and stay until the end of the transaction.
+
+    They are locked in the order of their ids: who locks several rows in another order than others do may wait
+    for them while they wait for him.
+    """
+    rows = connection.execute(
+        sa.select(_table).where(_table.c.id.in_(ids)).order_by(_table.c.id).with_for_update()
+    )
+    return [entry_of(row) for row in rows]
 
 
 def at_address(table: sa.Table, address: Address) -> Iterator[sa.ColumnElement[bool]]:

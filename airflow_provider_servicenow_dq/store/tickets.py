@@ -92,17 +92,21 @@ def change(connection: Connection, ticket: Ticket, **facts: Any) -> None:
     connection.execute(_table.update().where(_table.c.id == ticket.id).values(**facts))
 
 
-def at(connection: Connection, addresses: Iterable[Address]) -> dict[Address, list[Ticket]]:
-    """Return the tickets at addresses of one instance and table: an open one first, then the newest."""
+def at(
+    connection: Connection, addresses: Iterable[Address], *, for_update: bool = False
+) -> dict[Address, list[Ticket]]:
+    """Return the tickets at addresses of one instance and table: an open one first, then the newest.
+
+    :param for_update: Nobody else changes them until the end of the transaction.
+    """
     found: dict[Address, list[Ticket]] = {}
     for batch in batches(addresses):
-        rows = connection.execute(
-            sa.select(_table).where(
-                _table.c.instance == batch[0].instance,
-                _table.c.table_name == batch[0].table,
-                _table.c.correlation_id.in_([address.correlation_id for address in batch]),
-            )
+        wanted = sa.select(_table).where(
+            _table.c.instance == batch[0].instance,
+            _table.c.table_name == batch[0].table,
+            _table.c.correlation_id.in_([address.correlation_id for address in batch]),
         )
+        rows = connection.execute(_locking(wanted) if for_update else wanted)
         for ticket in map(_ticket, rows):
             found.setdefault(ticket.address, []).append(ticket)
     for tickets in found.values():
@@ -117,6 +121,11 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Ticket]:
         for batch in batches(ids)
         for row in connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
     }
+
+
+def locked(connection: Connection, ticket_id: int) -> Ticket:
+    """Return a ticket that nobody else changes until the end of the transaction."""
+    return _ticket(connection.execute(_locking(sa.select(_table).where(_table.c.id == ticket_id))).one())
 
 
 def of_keys(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> dict[str, Ticket]:
@@ -167,9 +176,18 @@ def is_open(ticket: Ticket) -> bool:
     return ticket.state != UNKNOWN and is_worked_on(ticket.state)
 
 
+def is_older_than_store(ticket: Ticket, run: str) -> bool:
+    """Whether a ticket was there before this store was, as far as a DAG run is concerned.
+
+    It is for the run that adopted it, and for the first that reports anything on it: another process may have
+    delivered what a run had recorded, or may have come across the ticket first.
+    """
+    return ticket.adopted_in is not None and (ticket.adopted_in == run or ticket.seen_at_note == 0)
+
+
 def link(connection: Connection, ticket_id: int, keys: Iterable[str], *, now: datetime) -> None:
     """Link anomalies to a ticket; a link that exists stays."""
-    rows = [{"ticket_id": ticket_id, "key": key, "linked_at": now} for key in dict.fromkeys(keys)]
+    rows = [{"ticket_id": ticket_id, "key": key, "linked_at": now} for key in sorted(set(keys))]
     upsert(connection, schema.link, rows, keys=("ticket_id", "key"))
 
 
@@ -184,7 +202,7 @@ def know_notes(connection: Connection, ticket_id: int, times: Mapping[str, int])
     """Write down that texts, by their hashes, were on a ticket so often before this store knew it."""
     rows = [
         {"ticket_id": ticket_id, "text_hash": text, "times": count, "unclaimed": count}
-        for text, count in times.items()
+        for text, count in sorted(times.items())
     ]
     upsert(connection, _notes, rows, keys=("ticket_id", "text_hash"))
 
@@ -213,6 +231,11 @@ def claim_note(connection: Connection, ticket_id: int, text: str) -> bool:
         .values(unclaimed=_notes.c.unclaimed - 1)
     )
     return bool(claimed.rowcount)
+
+
+def _locking(wanted: sa.Select[Any]) -> sa.Select[Any]:
+    # In one order for all: else two that lock the same rows wait for each other.
+    return wanted.order_by(_table.c.id).with_for_update()
 
 
 def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
