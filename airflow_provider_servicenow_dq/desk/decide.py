@@ -8,7 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity
-from airflow_provider_servicenow_dq.store.tickets import BY_HAND, UNKNOWN, Ticket, is_open
+from airflow_provider_servicenow_dq.store.tickets import (
+    UNKNOWN,
+    Ticket,
+    is_older_than_store,
+    is_open,
+)
 from airflow_provider_servicenow_dq.tickets.incident import CANCELED, ENDED, state_label
 
 #: However often it fails, one note a day is enough.
@@ -31,7 +36,8 @@ class Sighting:
     """What the rules need to know of a report, or of several that share a ticket.
 
     :param severity: The worst of them.
-    :param occurred_at: When the newest of them was seen: by the source's clock if it has one, else by ours.
+    :param occurred_at: When the newest of them was seen, by the source's clock if it has one, else by ours;
+        put forward by what the instance's clock, to whose times it is compared, is ahead of ours.
     :param times: How many occurrences these are.
     :param newcomers: How many anomalies among them are not on the ticket yet (only where a ticket holds
         several).
@@ -80,6 +86,9 @@ def decide(ticket: Ticket | None, sighting: Sighting, *, policy: Policy, now: da
 def _refire(ticket: Ticket, sighting: Sighting, policy: Policy, now: datetime) -> Decision:
     """Decide what a ticket that somebody has ended becomes."""
     ended_at = _utc(ticket.record.get("resolved_at")) or _utc(ticket.record.get("closed_at"))
+    if sighting.newcomers:
+        # Whoever ended it decided about the others: these were never on it.
+        return _for_newcomers(ticket, policy)
     muted = _muted_until(ticket, ended_at, policy)
     if muted and sighting.occurred_at < muted:
         code = ticket.record.get("close_code")
@@ -94,6 +103,13 @@ def _refire(ticket: Ticket, sighting: Sighting, policy: Policy, now: datetime) -
             "created", "create", f"{ticket.number} is {state_label(ticket.state)}", predecessor=ticket
         )
     return _refire_resolved(ticket, sighting, ended_at, policy, now)
+
+
+def _for_newcomers(ticket: Ticket, policy: Policy) -> Decision:
+    if ticket.state in ENDED or policy.on_refire != "reopen":
+        words = f"new since {ticket.number} is {state_label(ticket.state)}"
+        return Decision("created", "create", words, predecessor=ticket)
+    return Decision("reopened", "reopen", f"new since {ticket.number} was resolved")
 
 
 def _refire_resolved(
@@ -113,7 +129,7 @@ def _repeat(ticket: Ticket, sighting: Sighting, now: datetime) -> Decision:
     """Decide whether a repeat is worth a note."""
     if sighting.newcomers:
         return Decision("linked", "note", "new on this ticket")
-    if ticket.adopted_in in {sighting.run, BY_HAND}:
+    if is_older_than_store(ticket, sighting.run):
         return Decision("unchanged", "nothing", f"{ticket.number} was there before this store was")
     news = _news(ticket, sighting, now)
     if news:

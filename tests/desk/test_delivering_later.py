@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import timedelta
 
+import pytest
 from reporting import actions, anomaly, incidents, report, writes
 
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
@@ -175,3 +176,25 @@ def test_what_was_given_up_and_arrived_all_the_same_is_known_when_it_is_replayed
 
     assert (clearing.delivered, writes(sandbox)) == (1, [])
     assert len(incidents(sandbox)) == 2
+
+
+def test_what_a_run_recorded_on_an_older_ticket_is_not_noted_by_whoever_delivers_it(
+    make_desk, sandbox, monkeypatch
+):
+    report(make_desk("lost"), anomaly())
+    desk = make_desk()
+
+    def die(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr("airflow_provider_servicenow_dq.desk.crew.Crew.deliver_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            report(desk, anomaly(), anomaly(hour=1))
+
+    deliver_waiting(desk, LATER)
+
+    assert states(desk) == {"done": 2}
+    assert sandbox.notes(incidents(sandbox)[0]["sys_id"]) == []
+    assert actions(report(desk, anomaly(hour=2), run="next")) == ["unchanged"]
+    assert actions(report(desk, anomaly(hour=3), run="later")) == ["noted"]
