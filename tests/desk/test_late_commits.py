@@ -9,11 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from reporting import anomaly, incidents, report
 from worlds import PausedApi, World, all_at_once, with_retries
+
+from airflow_provider_servicenow_dq.anomalies.model import Comment
+from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.desk.push import push_comments, push_status
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
@@ -74,6 +79,19 @@ def again(desk: Desk) -> Any:
     return report(desk, anomaly(hour=None), run="next")
 
 
+def comment(desk: Desk) -> Any:
+    said = Comment(
+        id="1", author="ann", body="rows still missing", created_at=datetime(2026, 1, 5, tzinfo=UTC)
+    )
+    return push_comments(desk, [anomaly(comments=[said])], run=Run("dag", "run", "push"))
+
+
+def resolve(desk: Desk) -> Any:
+    changed = datetime(2026, 1, 6, tzinfo=UTC)
+    resolved = anomaly(status="resolved", status_changed_at=changed)
+    return push_status(desk, [resolved], run=Run("dag", "run", "push"))
+
+
 CREATES = {
     "create on a known instance": Write("POST", know_the_instance, first, {"notes": 0}),
     "create at first contact": Write("POST", nothing, first, {"notes": 0}),
@@ -83,6 +101,8 @@ CREATES = {
 UPDATES = {
     "note": Write("PATCH", open_it, again, {"notes": 1, "state": "1"}),
     "note on a hardened one": Write("PATCH", open_it, again, {"notes": 1, "state": "1"}, hardened=True),
+    "comment": Write("PATCH", open_it, comment, {"notes": 1, "state": "1"}),
+    "resolve": Write("PATCH", open_it, resolve, {"notes": 1, "state": "6"}),
     "reopen": Write("PATCH", resolve_it, again, {"notes": 1, "state": "2", "reopen_count": "1"}),
 }
 
