@@ -13,6 +13,9 @@ from airflow_provider_servicenow_dq.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from databases import Postgres
+    from sqlalchemy.engine import Connection
+
 
 @pytest.fixture
 def url(store_url: Callable[[], str]) -> str:
@@ -56,3 +59,21 @@ def draft(address: Address) -> Callable[..., Draft]:
         return Draft(at, intent, "report", {"text": text}, key="k" * 32)
 
     return make
+
+
+@pytest.fixture
+def postgres_store(postgres: Postgres) -> Iterator[Store]:
+    """A store in the database that locks rows."""
+    url = postgres.new_store()
+    store = Store(url)
+    yield store
+    store.close()
+    postgres.take_back(url)
+
+
+@pytest.fixture
+def impatient(postgres_store: Store) -> Iterator[Connection]:
+    """Another connection, to which any wait for a lock is an error."""
+    with postgres_store.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '10ms'")
+        yield connection

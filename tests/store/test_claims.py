@@ -155,24 +155,6 @@ def test_of_eight_processes_that_want_a_ticket_one_gets_it(url, store, address, 
     assert sum(token is not None for token in got) == 1
 
 
-@pytest.fixture
-def postgres_store(postgres):
-    """A store in the database whose row locks others could wait for."""
-    url = postgres.new_store()
-    store = Store(url)
-    yield store
-    store.close()
-    postgres.take_back(url)
-
-
-@pytest.fixture
-def impatient(postgres_store):
-    """Another connection, to which any wait for a lock is an error."""
-    with postgres_store.begin() as connection:
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '10ms'")
-        yield connection
-
-
 def test_nobody_waits_for_who_is_writing_an_outcome(postgres_store, impatient, address, now):
     with postgres_store.begin() as connection:
         claim = claims.take(connection, address, now=now, lease=LEASE)

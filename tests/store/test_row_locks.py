@@ -1,0 +1,85 @@
+"""What somebody decides about stays as it was read; on PostgreSQL by locks on rows."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import outbox, schema, tickets
+
+TABLE = schema.outbox
+
+
+@pytest.fixture
+def refused():
+    """What happens to somebody who does not wait for a lock."""
+    return pytest.raises(sa.exc.OperationalError, match="lock timeout")
+
+
+@pytest.fixture
+def record(postgres_store, draft, now):
+    def record_one(state=outbox.PENDING):
+        with postgres_store.begin() as connection:
+            (entry,) = outbox.record(connection, [draft()], recorded_by="task", now=now)
+            connection.execute(TABLE.update().where(TABLE.c.id == entry.id).values(state=state))
+        return entry
+
+    return record_one
+
+
+@pytest.fixture
+def ticket(postgres_store, address, now):
+    facts = {"created_by_us": True, "seen": 1, "seen_at_note": 1, "severity": "high"}
+    facts |= {"noted_at": now, "changed_at": now}
+    with postgres_store.begin() as connection:
+        record = {"sys_id": "1" * 32, "number": "INC1", "state": "1"}
+        return tickets.add(connection, address, record, made=True, **facts)
+
+
+@pytest.mark.parametrize("fate", [outbox.DISCARDED, outbox.DONE])
+def test_what_ends_just_before_it_is_recorded_again_is_not_revived(
+    postgres_store, record, draft, now, monkeypatch, fate
+):
+    entry = record(outbox.DEAD)
+    real = outbox._renew
+
+    def ended_meanwhile(*args):
+        with postgres_store.begin() as connection:
+            connection.execute(TABLE.update().where(TABLE.c.id == entry.id).values(state=fate))
+        real(*args)
+
+    monkeypatch.setattr(outbox, "_renew", ended_meanwhile)
+
+    with postgres_store.begin() as connection:
+        (again,) = outbox.record(connection, [draft(text="second")], recorded_by="other", now=now)
+
+    assert (again.state, again.payload) == (fate, {"text": "first"})
+
+
+def test_what_is_about_to_be_sent_is_neither_moved_nor_replaced(
+    postgres_store, impatient, record, draft, address, now, refused
+):
+    entry = record()
+    home = address._replace(correlation_id="dq:rollup:" + "c" * 32)
+
+    with postgres_store.begin() as deciding:
+        assert [each.id for each in outbox.waiting(deciding, address)] == [entry.id]
+        with refused, impatient.begin_nested():
+            outbox.move(impatient, [entry.id], home)
+        with refused, impatient.begin_nested():
+            outbox.record(impatient, [draft(text="second")], recorded_by="other", now=now)
+
+    outbox.move(impatient, [entry.id], home)
+
+
+def test_what_a_look_compares_with_stays_as_it_was(postgres_store, impatient, ticket, address, now, refused):
+    with postgres_store.begin() as looking:
+        tickets.at(looking, [address], for_update=True)
+        with refused, impatient.begin_nested():
+            tickets.change(impatient, ticket, seen=2)
+    with postgres_store.begin() as counting:
+        tickets.locked(counting, ticket.id)
+        with refused, impatient.begin_nested():
+            tickets.change(impatient, ticket, seen=2)
+
+    tickets.change(impatient, ticket, seen=2)
