@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.store import tickets
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS
 from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Run
     from airflow_provider_servicenow_dq.store.outbox import Address
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
 
 #: How correlation ids of tickets that hold many anomalies begin.
 _GROUP: Final = "dq:group:"
@@ -44,6 +46,11 @@ def holds_many(address: Address) -> bool:
 def is_rollup(address: Address) -> bool:
     """Whether the ticket takes what exceeds a run's share of new ones."""
     return address.correlation_id.startswith(ROLLUP)
+
+
+def is_joined(ticket: Ticket) -> bool:
+    """Whether a ticket is a roll-up that is open, so that its anomalies need no other one."""
+    return is_rollup(ticket.address) and tickets.is_open(ticket)
 
 
 def heading(payload: dict[str, Any], address: Address, count: int) -> str:

@@ -145,8 +145,7 @@ def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) ->
     for item in items:
         key = item.sighting.key
         joined = linked.get(key)
-        elsewhere = joined is not None and group.is_rollup(joined.address) and tickets.is_open(joined)
-        homes[key] = joined.address if joined is not None and elsewhere else item.own_address
+        homes[key] = joined.address if joined is not None and group.is_joined(joined) else item.own_address
     return homes
 
 

@@ -39,6 +39,11 @@ def limit(
     :return: What is to be delivered before the rest (the roll-up ticket, if there is one), and the rest.
     """
     most = order.project.max_new_tickets
+    entries, joined = _rejoin(desk, entries, table=order.project.table)
+    if joined:
+        look(desk, joined, run=looking_in or run.dag_run)
+        there_still = {entry.address for entry in entries}
+        addresses = [address for address in addresses if address in there_still and address not in joined]
     with desk.store.begin() as connection:
         known = tickets.at(connection, addresses)
         opened = tickets.opened_in(connection, run.dag_run, instance=desk.host, besides=group.ROLLUP)
@@ -50,7 +55,7 @@ def limit(
         if address not in known and address not in under_way and not group.holds_many(address)
     ]
     if len(new) + opened <= most:
-        return [], list(addresses)
+        return joined, list(addresses)
     instead = ",".join(sorted(entry.idempotency_key for entry in entries))
     home = Address(
         desk.host,
@@ -71,7 +76,33 @@ def limit(
     )
     joining = [entry for entry in entries if entry.address in beyond]
     _join(desk, joining, home, there)
-    return [home], [address for address in addresses if address not in beyond and address != home]
+    rest = [address for address in addresses if address not in beyond and address != home]
+    return list(dict.fromkeys([*joined, home])), rest
+
+
+def _rejoin(desk: Desk, entries: Sequence[Entry], *, table: str) -> tuple[list[Entry], list[Address]]:
+    """Move reports to the open roll-up ticket that their anomaly has joined since they were recorded.
+
+    What was tried already stays: it may still arrive where it was sent.
+
+    :return: The entries as they are now, and the roll-up tickets.
+    """
+    movable = [
+        entry for entry in entries if not entry.attempts and entry.key and not group.holds_many(entry.address)
+    ]
+    with desk.store.begin() as connection:
+        newest = tickets.of_keys(
+            connection, {entry.key for entry in movable if entry.key}, instance=desk.host, table=table
+        )
+        homes = {key: ticket.address for key, ticket in newest.items() if group.is_joined(ticket)}
+        for home in dict.fromkeys(homes.values()):
+            outbox.move(
+                connection, [entry.id for entry in movable if homes.get(entry.key or "") == home], home
+            )
+        if homes:
+            found = outbox.by_ids(connection, [entry.id for entry in entries])
+            entries = [found[entry.id] for entry in entries]
+    return list(entries), list(dict.fromkeys(homes.values()))
 
 
 def _join(desk: Desk, entries: Sequence[Entry], home: Address, there: Ticket | None) -> None:

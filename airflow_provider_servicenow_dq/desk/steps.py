@@ -159,7 +159,8 @@ def _create(
         }
         for entry in batch
     ]
-    fields = payloads[0]["fields"]
+    # Where a report goes may have changed since it was recorded.
+    fields = {**payloads[0]["fields"], "correlation_id": address.correlation_id}
     if group.holds_many(address):
         first, *rest = group.pages(payloads, address, namespace=desk.namespace, first=True)
         fields = group.new_fields(payloads, address, first)
