@@ -214,3 +214,15 @@ def test_two_processes_that_report_the_same_in_opposite_order_record_it_once(url
 
     assert [process.exitcode for process in both] == [0, 0]
     assert sorted(waiting(store, address)) == [f"report|{name}" for name in names]
+
+
+def test_what_is_recorded_together_for_a_ticket_waits_in_the_order_given(store, draft, now, address):
+    other = address._replace(correlation_id="dq:custom:" + "0" * 32)
+    drafts = [draft(f"comment|{number}", at=(address, other)[number % 2]) for number in (10, 9, 8, 7, 12, 11)]
+
+    with store.begin() as connection:
+        recorded = outbox.record(connection, drafts, recorded_by="task", now=now)
+
+    assert [entry.idempotency_key for entry in recorded] == [each.idempotency_key for each in drafts]
+    assert waiting(store, address) == ["comment|10", "comment|8", "comment|12"]
+    assert waiting(store, other) == ["comment|9", "comment|7", "comment|11"]
