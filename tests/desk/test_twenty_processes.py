@@ -37,15 +37,23 @@ def open_at_once(url, store, results, number):
     config = InstanceConfig(url, login="svc_airflow", password="airflow-secret", timeout_s=30)
     with Transport(config) as transport:
         table_api = TableApi(transport)
-        desk = Desk(config, table_api, Names(table_api), Store(f"sqlite:///{store}"))
+        desk = Desk(config, table_api, Names(table_api), Store(store))
         opening = report(desk, anomaly(), task=f"task {number}")
     (results / f"{number}.json").write_text(
         json.dumps({"actions": actions(opening), "results": opening.results, "failures": opening.failures})
     )
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["each its own store", "one store"])
-def test_twenty_processes_open_one_incident(instance, tmp_path, shared):
+@pytest.mark.parametrize(
+    ("shared", "database_kind"),
+    [
+        # Twenty stores have nothing to do with each other, whatever they are kept in.
+        pytest.param(False, "sqlite", id="each its own store"),
+        pytest.param(True, "sqlite", id="one store, sqlite"),
+        pytest.param(True, "postgresql", id="one store, postgresql"),
+    ],
+)
+def test_twenty_processes_open_one_incident(instance, tmp_path, store_url, shared):
     fork = multiprocessing.get_context("fork")
     # The last look before the decision: by correlation id, after that by sys_id.
     instance.barrier(PROCESSES, method="GET", path=r"table/incident\?.*correlation_idIN", timeout_s=60)
@@ -54,7 +62,7 @@ def test_twenty_processes_open_one_incident(instance, tmp_path, shared):
     processes = [
         fork.Process(
             target=open_at_once,
-            args=(instance.url, tmp_path / ("one.db" if shared else f"{number}.db"), results, number),
+            args=(instance.url, store_url("one" if shared else str(number)), results, number),
         )
         for number in range(PROCESSES)
     ]

@@ -13,7 +13,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from airflow_provider_servicenow_dq.exceptions import StoreError, StoreTooNewError
-from airflow_provider_servicenow_dq.store import instances, outbox, schema
+from airflow_provider_servicenow_dq.store import instances, outbox, schema, tickets
+from airflow_provider_servicenow_dq.store.migrations import run
 from airflow_provider_servicenow_dq.store.store import Store
 
 _fork = multiprocessing.get_context("fork")
@@ -206,21 +207,85 @@ def test_twenty_processes_may_open_a_new_store_at_once(url, draft, now, open_sto
 
 def _own_connections(store, parents, answers):
     with store.begin() as connection:
-        answers.put((connection.connection.dbapi_connection is parents, os.getpid()))
+        answers.put((connection.connection.dbapi_connection is parents, who_asks(connection), os.getpid()))
+
+
+def who_asks(connection):
+    """Return which process of the server answers a connection; SQLite has none."""
+    if connection.dialect.name == "sqlite":
+        return None
+    return connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
 
 
 def test_a_forked_child_opens_connections_of_its_own(store):
     with store.begin() as connection:
-        parents = connection.connection.dbapi_connection
+        parents, backend = connection.connection.dbapi_connection, who_asks(connection)
     answers = _fork.SimpleQueue()
     child = _fork.Process(target=_own_connections, args=(store, parents, answers))
     child.start()
     child.join()
 
     assert child.exitcode == 0
-    assert answers.get() == (False, child.pid)
+    shared, childs_backend, pid = answers.get()
+    assert (shared, pid) == (False, child.pid)
+    assert backend is None or childs_backend != backend
     with store.begin() as connection:
         assert connection.connection.dbapi_connection is parents
+        assert who_asks(connection) == backend
+
+
+@pytest.fixture
+def first_version(url):
+    """A store as the first version left it, with something in every column that has changed since."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        run.upgrade(connection, current=None, name="store", to="0001")
+        connection.exec_driver_sql("INSERT INTO dq_instance VALUES ('acme', true, 'svc_airflow')")
+        connection.exec_driver_sql("INSERT INTO dq_instance VALUES ('other', NULL, NULL)")
+        connection.exec_driver_sql(
+            "INSERT INTO dq_ticket (instance, table_name, sys_id, correlation_id, number, state, record, "
+            "created_by_us, seen, seen_at_note, noted_at, severity, changed_at) VALUES ('acme', 'incident', "
+            "'1', 'dq:1', 'INC1', '1', '{}', true, 1, 1, '2026-01-05', 'high', '2026-01-05')"
+        )
+        connection.exec_driver_sql("INSERT INTO dq_known_note VALUES (1, 'hash', 2)")
+    engine.dispose()
+
+
+def test_a_store_of_the_first_version_becomes_one_of_this_and_keeps_what_it_knows(store, first_version):
+    assert differences(store) == []
+    assert version(store) == schema.HEAD
+    with store.begin() as connection:
+        migrated = columns(connection)
+        assert instances.get(connection, "acme") == instances.Instance("acme", honours_sys_id=True)
+        assert instances.user_names(connection, "acme") == {"user:svc_airflow": "svc_airflow"}
+        assert instances.user_names(connection, "other") == {}
+        assert tickets.known_notes(connection, 1) == {"hash": 2}
+        assert not tickets.claim_note(connection, 1, "hash")
+        schema.metadata.drop_all(connection)
+        schema.metadata.create_all(connection)
+
+        assert {table: sorted(columns[0]) for table, columns in migrated.items()} == {
+            table: sorted(made[0]) for table, made in columns(connection).items()
+        }
+
+
+def _open(url, barrier):
+    store = Store(url)
+    barrier.wait()
+    with store.begin() as connection:
+        assert instances.get(connection, "acme").honours_sys_id
+
+
+def test_ten_processes_may_open_an_old_store_at_once(url, first_version, store):
+    barrier = _fork.Barrier(10, timeout=30)
+    crowd = [_fork.Process(target=_open, args=(url, barrier)) for _ in range(10)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+
+    assert [process.exitcode for process in crowd] == [0] * 10
+    assert version(store) == schema.HEAD
 
 
 @pytest.mark.parametrize(

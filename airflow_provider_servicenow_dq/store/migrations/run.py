@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 
-def upgrade(connection: Connection, *, current: str | None, name: str) -> None:
-    """Bring the database behind the connection to the newest schema.
+def upgrade(connection: Connection, *, current: str | None, name: str, to: str = "head") -> None:
+    """Bring the database behind the connection to a schema, the newest by default.
 
     :param current: Its revision now; None for an empty database.
     :param name: How to call the store in an error.
@@ -35,4 +35,4 @@ def upgrade(connection: Connection, *, current: str | None, name: str) -> None:
                 "A newer version wrote it: upgrade the package here too, or name another store in "
                 "[servicenow_dq] store."
             ) from None
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
