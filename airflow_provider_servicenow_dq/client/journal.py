@@ -9,6 +9,8 @@ from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.exceptions import ForbiddenError, ServiceNowConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_servicenow_dq.client.table import TableApi
 
 _JOURNALS = ("work_notes", "comments")
@@ -56,20 +58,30 @@ def read_journal(table_api: TableApi, sys_id: str) -> list[JournalEntry]:
     return sorted(entries, key=lambda entry: (entry.created_on, entry.sys_id))
 
 
-def read_shown_texts(table_api: TableApi, table: str, sys_id: str) -> dict[str, list[str]]:
-    """Return the texts of a record's journals as people see them, newest first, by ``element``.
+def read_shown_texts(
+    table_api: TableApi, table: str, sys_ids: Sequence[str]
+) -> dict[str, dict[str, list[str]]]:
+    """Return the texts of records' journals as people see them, newest first, by ``element``.
 
-    A journal that cannot be read, or not be taken apart, is left out. It shows one text, each entry under a
-    line such as ``2024-03-24 02:10:35 - Beth Anglin (Work notes)``; an entry that holds such a line itself
-    comes out as two.
+    A record that this user may not see is left out, and so is a journal that cannot be read or not be taken
+    apart. It shows one text, each entry under a line such as ``2024-03-24 02:10:35 - Beth Anglin (Work
+    notes)``; an entry that holds such a line itself comes out as two.
 
-    :raises RecordNotFoundError: If this user may not see the record.
+    :param sys_ids: Of at most as many records as fit into one query.
     """
-    record = table_api.get(table, sys_id, fields=_JOURNALS, display=True)
-    # An instance leaves a field that the user may not read out of its answer.
-    shown = {element: _display_value(record[element]) for element in _JOURNALS if element in record}
-    texts = {element: _taken_apart(text) for element, text in shown.items()}
-    return {element: found for element, found in texts.items() if found is not None}
+    rows = table_api.first_page(
+        table,
+        Query.any_of("sys_id", sys_ids),
+        fields=("sys_id", *_JOURNALS),
+        limit=len(sys_ids),
+        display=True,
+    )
+    texts: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        # An instance leaves a field that the user may not read out of its answer.
+        taken = {name: _taken_apart(_display_value(row[name])) for name in _JOURNALS if name in row}
+        texts[row["sys_id"]["value"]] = {name: found for name, found in taken.items() if found is not None}
+    return texts
 
 
 def _taken_apart(shown: str) -> list[str] | None:

@@ -91,14 +91,18 @@ class TableApi:
         *,
         fields: Sequence[str] | None = None,
         limit: int,
+        display: bool = False,
     ) -> list[Record]:
         """Return the first matching records with one request: for look-ups that are known to be small.
 
         Rows that this user may not see count towards the limit.
+
+        :param display: Give every field as ``{"display_value", "value"}``; a journal has no other.
         """
         query = as_query(query)
         ordered = query if query.order else query.order_by("sys_id")
-        params = _parameters(fields) | {"sysparm_query": ordered.encode(), "sysparm_limit": str(limit)}
+        page = {"sysparm_query": ordered.encode(), "sysparm_limit": str(limit)}
+        params = _parameters(fields, display=display) | page
         return _page(self.transport.request("GET", _path(table), params=params)).rows
 
     def count(self, table: str, query: Query | Mapping[str, Value]) -> int:

@@ -78,7 +78,7 @@ def _adopt(desk: Desk, placed: Sequence[tuple[Address, dict[str, Any]]], so_far:
     fresh = [(address, row) for address, row in placed if row["sys_id"] not in known]
     if not fresh:
         return
-    texts = count_texts(desk, [row["sys_id"] for _, row in fresh])
+    texts = count_texts(desk, fresh[0][0].table, [row for _, row in fresh])
     members = {row["sys_id"]: _members(desk, address, row) for address, row in fresh}
     now = desk.now()
     with desk.store.begin() as connection:

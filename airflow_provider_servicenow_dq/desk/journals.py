@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.client.journal import read_journal, read_shown_texts
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
-from airflow_provider_servicenow_dq.exceptions import RecordNotFoundError
 from airflow_provider_servicenow_dq.store import tickets
 from airflow_provider_servicenow_dq.tickets.notes import note_hash
 from airflow_provider_servicenow_dq.tickets.text import stump
@@ -45,10 +44,7 @@ def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, journal: str
     # on some rows gets the others: without a note that must be there, nothing is proven.
     if verdict is Journal.THERE or (verdict is Journal.MISSING and known):
         return verdict
-    try:
-        shown = read_shown_texts(desk.table_api, address.table, ticket.sys_id)
-    except RecordNotFoundError:
-        return Journal.UNREADABLE
+    shown = read_shown_texts(desk.table_api, address.table, [ticket.sys_id]).get(ticket.sys_id, {})
     if journal not in shown:
         return Journal.UNREADABLE
     return _judged(((name, each) for name, found in shown.items() for each in found), journal, text, known)

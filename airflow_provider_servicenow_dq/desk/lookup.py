@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import key_of
+from airflow_provider_servicenow_dq.client.journal import read_shown_texts
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.group import holds_many
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Ids in one query: a hundred of them keep the URL below 8 KB, where servers begin to refuse it.
 _CHUNK: Final = 100
+
+#: Journals in one answer: each may be long.
+_SHOWN_AT_ONCE: Final = 20
 
 Record = dict[str, Any]
 
@@ -197,21 +201,39 @@ def _journals(
 ) -> dict[str, Counter[str]]:
     """Count the texts of our own notes on tickets that the store does not know yet."""
     remembered = {ticket.sys_id for found in known.values() for ticket in found}
-    fresh = [row["sys_id"] for found in rows.values() for row in found if row["sys_id"] not in remembered]
-    return count_texts(desk, fresh) if fresh else {}
+    fresh = [row for found in rows.values() for row in found if row["sys_id"] not in remembered]
+    return count_texts(desk, next(iter(rows)).table, fresh) if fresh else {}
 
 
-def count_texts(desk: Desk, sys_ids: Sequence[str]) -> dict[str, Counter[str]]:
+def count_texts(desk: Desk, table: str, rows: Sequence[Record]) -> dict[str, Counter[str]]:
     """Count the texts that we have written into the journals of records, by their hashes."""
     by_us = Query.any_of("sys_created_by", sorted(our_names(desk)))
     counted: dict[str, Counter[str]] = {}
-    for chunk in batches(sys_ids, _CHUNK):
+    for chunk in batches([row["sys_id"] for row in rows], _CHUNK):
         query = Query.any_of("element_id", chunk).also(Query.any_of("element", JOURNALS)).also(by_us)
         fields = ("element_id", "element", "value")
         for entry in desk.table_api.find("sys_journal_field", query, fields=fields):
             text = note_hash(entry.get("element") or "", entry.get("value") or "")
             counted.setdefault(entry["element_id"], Counter())[text] += 1
-    return counted
+    # Every note counts as a change of its record.
+    changed = [row["sys_id"] for row in rows if row.get("sys_mod_count") != "0"]
+    return counted if counted or not changed else _count_shown_texts(desk, table, changed)
+
+
+def _count_shown_texts(desk: Desk, table: str, sys_ids: Sequence[str]) -> dict[str, Counter[str]]:
+    """Count the texts in journals as forms show them, where nothing of the journal table can be read.
+
+    An account without rights on that table gets no rows, not an error.
+    """
+    for chunk in batches(sys_ids, _CHUNK):
+        any_entry = Query.any_of("element_id", chunk)
+        if desk.table_api.first_page("sys_journal_field", any_entry, fields=("sys_id",), limit=1):
+            return {}
+    return {
+        sys_id: Counter(note_hash(name, text) for name in journals for text in journals[name])
+        for chunk in batches(sys_ids, _SHOWN_AT_ONCE)
+        for sys_id, journals in read_shown_texts(desk.table_api, table, chunk).items()
+    }
 
 
 def read_list(desk: Desk, record: Record) -> list[str]:

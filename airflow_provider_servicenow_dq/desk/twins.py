@@ -72,7 +72,7 @@ def find(desk: Desk, address: Address, ours: str) -> Found:
     still_open = [row for row in rows if is_worked_on(row.get("state") or "")]
     if len(still_open) < 2:  # noqa: PLR2004 (one ticket has no twin)
         return Found(still_open, ())
-    notes = lookup.count_texts(desk, [row["sys_id"] for row in still_open])
+    notes = lookup.count_texts(desk, address.table, still_open)
     names = our_names(desk)
     touched = {
         row["sys_id"]

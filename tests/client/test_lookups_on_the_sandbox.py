@@ -119,9 +119,10 @@ def test_a_journal_that_may_not_be_read_is_still_there_as_text(sandbox, itil):
     made = itil.create("incident", {"short_description": "x", "work_notes": "one"})
     sandbox.configure(journal_acl=True)
     assert read_journal(itil, made["sys_id"]) == []
-    assert [text.strip() for text in read_shown_texts(itil, "incident", made["sys_id"])["work_notes"]] == [
-        "one"
-    ]
+    assert [
+        text.strip()
+        for text in read_shown_texts(itil, "incident", [made["sys_id"]])[made["sys_id"]]["work_notes"]
+    ] == ["one"]
 
 
 def test_a_shown_journal_is_taken_apart_at_its_heads(sandbox, itil):
@@ -129,7 +130,7 @@ def test_a_shown_journal_is_taken_apart_at_its_heads(sandbox, itil):
     for text in ("one", "two\n\nof two\nlines", "one"):
         itil.update("incident", made["sys_id"], {"work_notes": text})
     sandbox.act_as("beth.anglin", "incident", made["sys_id"], {"comments": "thanks (a lot)"})
-    texts = read_shown_texts(itil, "incident", made["sys_id"])
+    texts = read_shown_texts(itil, "incident", [made["sys_id"]])[made["sys_id"]]
     assert {name: [text.strip() for text in found] for name, found in texts.items()} == {
         "work_notes": ["one", "two\n\nof two\nlines", "one"],
         "comments": ["thanks (a lot)"],
@@ -138,13 +139,16 @@ def test_a_shown_journal_is_taken_apart_at_its_heads(sandbox, itil):
 
 def test_a_shown_journal_without_entries_has_no_texts(itil):
     made = itil.create("incident", {"short_description": "x"})
-    assert read_shown_texts(itil, "incident", made["sys_id"]) == {"work_notes": [], "comments": []}
+    assert read_shown_texts(itil, "incident", [made["sys_id"]])[made["sys_id"]] == {
+        "work_notes": [],
+        "comments": [],
+    }
 
 
 def test_a_shown_journal_that_cannot_be_read_is_left_out(sandbox, itil):
     made = itil.create("incident", {"short_description": "x", "comments": "there"})
     sandbox.configure(unreadable=["task.comments"])
-    assert read_shown_texts(itil, "incident", made["sys_id"]) == {"work_notes": []}
+    assert read_shown_texts(itil, "incident", [made["sys_id"]])[made["sys_id"]] == {"work_notes": []}
 
 
 @pytest.mark.parametrize(
@@ -160,10 +164,14 @@ def test_a_shown_journal_that_cannot_be_read_is_left_out(sandbox, itil):
 )
 def test_heads_are_known_in_any_language_and_what_has_none_is_not_guessed_at(itil, monkeypatch, shown, texts):
     monkeypatch.setattr(
-        itil, "get", lambda *_args, **_options: {"work_notes": {"display_value": shown, "value": ""}}
+        itil,
+        "first_page",
+        lambda *_args, **_options: [
+            {"sys_id": {"value": "0" * 32}, "work_notes": {"display_value": shown, "value": ""}}
+        ],
     )
     expected = {} if texts is None else {"work_notes": texts}
-    found = read_shown_texts(itil, "incident", "0" * 32)
+    found = read_shown_texts(itil, "incident", ["0" * 32])["0" * 32]
     assert {name: [text.strip() for text in each] for name, each in found.items()} == expected
 
 

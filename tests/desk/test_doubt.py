@@ -17,28 +17,6 @@ from airflow_provider_servicenow_dq.store import claims, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address
 
 
-def test_a_note_that_nobody_can_read_back_is_unknown_and_never_sent_again(make_desk, sandbox, monkeypatch):
-    desk = make_desk()
-    report(desk, anomaly(hour=0))
-    sandbox.configure(journal_acl=True)
-    sandbox.fail_next("drop_after", method="PATCH")
-    real = type(desk.table_api).get
-
-    def without_journals(self, table, sys_id, **options):
-        record = real(self, table, sys_id, **options)
-        record.pop("work_notes", None)
-        return record
-
-    monkeypatch.setattr(type(desk.table_api), "get", without_journals)
-
-    opening = report(desk, anomaly(hour=1))
-
-    assert "unknown: whether the note arrived cannot be read" in opening.failures[0]
-    assert opening.pending == []
-    assert len(sandbox.notes(incidents(sandbox)[0]["sys_id"])) == 1
-    assert writes(sandbox) == ["POST", "PATCH"]
-
-
 def test_at_first_contact_a_lost_create_is_not_waited_out_in_the_worker(make_desk, sandbox):
     slept = []
     desk = make_desk(sleep=slept.append)

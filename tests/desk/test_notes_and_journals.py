@@ -155,6 +155,30 @@ def test_a_longer_note_does_not_count_as_the_shorter_one_in_it(store_url, longer
         assert len(notes(world)) == 2
 
 
+@pytest.mark.parametrize("shown", ["journal table readable", "journal table denied", "denied and rewritten"])
+def test_what_was_written_before_the_store_was_is_not_written_again(store_url, shown):
+    with World(store_url, timeout_s=5, **SHOWN[shown]) as world:
+        report(world.desk(), anomaly(hour=0))
+        with_retries(lambda: push(world.desk(), comment(1, ODD), comment(2)))
+
+        with_retries(lambda: push(world.desk("empty"), comment(1, ODD), comment(2), comment(3)))
+
+        assert len(notes(world)) == 3
+
+
+def test_a_lost_note_like_one_from_before_the_store_is_sent_again(store_url):
+    with World(store_url, timeout_s=TIMEOUT_S, journal_acl=True) as world:
+        report(world.desk(), anomaly(hour=0))
+        with_retries(lambda: push(world.desk(), comment(1)))
+        desk = world.desk("empty")
+        with_retries(lambda: push(desk, comment(1)))
+        world.sandbox.fail_next("drop_before", method="PATCH")
+
+        with_retries(lambda: push(desk, comment(2)))
+
+        assert len(notes(world)) == 2
+
+
 def test_a_text_that_somebody_else_wrote_does_not_count_as_ours(store_url):
     with World(store_url, timeout_s=TIMEOUT_S) as world:
         desk = world.desk()
