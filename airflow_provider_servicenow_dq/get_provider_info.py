@@ -160,11 +160,12 @@ def _config_section() -> dict[str, Any]:
             "store": {
                 "description": (
                     "Where the provider remembers anomalies, tickets and what waits to be sent: a SQLAlchemy "
-                    "URL. Empty: a SQLite file in AIRFLOW_HOME, which serves one machine."
+                    "URL, or the id of an Airflow connection of type postgres or sqlite. Empty: a SQLite "
+                    "file in AIRFLOW_HOME, which serves one machine; PostgreSQL serves many."
                 ),
                 "version_added": "0.1.0",
                 "type": "string",
-                "example": "sqlite:////var/lib/airflow/servicenow_dq.db",
+                "example": "postgresql://servicenow_dq:secret@db.example/servicenow_dq",
                 "default": "",
                 "sensitive": True,
             },
