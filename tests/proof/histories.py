@@ -12,6 +12,7 @@ from typing import Any, Final
 #: Leases end after twice, doubts after three times as long.
 TIMEOUT_S: Final = 0.4
 
+#: The problems that there are.
 CHECKS: Final = ("a", "b", "c", "d")
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 
@@ -108,12 +109,13 @@ class _Maker:
         self.alone = not {"group_by", "max_new_tickets"} & history.rules.keys()
         self.tasks: list[dict[str, Any]] = []
         self.comments = 0
-        self.lost = False
+        self.lost = self.apart = False
 
     def action(self) -> dict[str, Any]:
         makers = [
             (self._one, 10),
             (self._two, 3),
+            (self._apart, 1),
             (self._again, 2),
             (lambda: {"do": "fault", **self._fault()}, 6),
             (lambda: {"do": "person", **self._person()}, 4),
@@ -133,6 +135,15 @@ class _Maker:
         other = self._like(one) if self.dice.random() < 0.6 else self._task()
         return {"do": "two", "tasks": [self._fated(one), self._fated(other)]}
 
+    def _apart(self) -> dict[str, Any]:
+        """Let two report the same at once that do not know of each other: they share no store."""
+        if self.lost or not self.alone:
+            return self._two()
+        self.apart = True
+        one = self._report()
+        other = {**self._like(one), "store": "other"}
+        return {"do": "two", "tasks": [self._fated(one), self._fated(other)]}
+
     def _again(self) -> dict[str, Any]:
         return {"do": "task", **self._fated(self.dice.choice(self.tasks))} if self.tasks else self._one()
 
@@ -141,26 +152,33 @@ class _Maker:
         return {**self._one(), "person": {**self._person(), "after_s": after_s}}
 
     def _lose(self) -> dict[str, Any]:
-        if self.lost or not self.tasks or not self.alone:
+        if self.lost or self.apart or not self.tasks or not self.alone:
             return self._one()
         self.lost = True
         return {"do": "lose the store"}
 
     def _task(self) -> dict[str, Any]:
-        (what,) = self.dice.choices(["report", "status", "comments"], [6, 2, 2])
-        task: dict[str, Any] = {"what": what, "run": f"run {self.dice.randint(1, 3)}"}
-        task["task"] = f"task {len(self.tasks) + 1}"
-        match what:
-            case "report":
-                number = self.dice.choice([1, 1, 1, 2, 2, 3, 4, 6])
-                task["anomalies"] = [self._sighting() for _ in range(number)]
-            case "status":
-                status = self.dice.choice(["resolved", "acknowledged", "active", "invalid"])
-                task |= {"check": self.dice.choice(CHECKS), "status": status, "minute": len(self.tasks)}
-            case "comments":
-                task |= {"check": self.dice.choice(CHECKS), "comments": self._comments()}
-        self.tasks.append(task)
-        return task
+        (make_one,) = self.dice.choices([self._report, self._status, self._remarks], [6, 2, 2])
+        return make_one()
+
+    def _report(self) -> dict[str, Any]:
+        number = self.dice.choice([1, 1, 1, 2, 2, 3, 4, 6])
+        return self._kept({"what": "report", "anomalies": [self._sighting() for _ in range(number)]})
+
+    def _status(self) -> dict[str, Any]:
+        status = self.dice.choice(["resolved", "acknowledged", "active", "invalid"])
+        check, minute = self.dice.choice(CHECKS), len(self.tasks)
+        return self._kept({"what": "status", "check": check, "status": status, "minute": minute})
+
+    def _remarks(self) -> dict[str, Any]:
+        check = self.dice.choice(CHECKS)
+        return self._kept({"what": "comments", "check": check, "comments": self._comments()})
+
+    def _kept(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Name a task, and remember it so that it can run again."""
+        named = {**task, "run": f"run {self.dice.randint(1, 3)}", "task": f"task {len(self.tasks) + 1}"}
+        self.tasks.append(named)
+        return named
 
     def _like(self, task: dict[str, Any]) -> dict[str, Any]:
         """Return another task of the same run that has to do with the same."""

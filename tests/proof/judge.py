@@ -123,10 +123,13 @@ def _doubled_tickets(history: History, evidence: Evidence) -> Iterator[str]:
             len(untouched) <= 1 and any("close one of the two" in text for text in warnings)
         ):
             yield f"doubled: {problem} has open tickets {[each['number'] for each in still_open]}"
-        follows = Counter(_predecessor(each) for each in alone)
+        # Who does not know of the other may find the twin only after somebody has worked on it.
+        apart = history.instance == "hardened" and any("store" in task for task in evidence.tasks)
+        counted = [each for each in alone if not (apart and _is_touched(each, notes[each["sys_id"]]))]
+        follows = Counter(_predecessor(each) for each in counted)
         for before, times in follows.items():
             if times > 1 and len(still_open) <= 1:
-                numbers = [each["number"] for each in alone if _predecessor(each) == before]
+                numbers = [each["number"] for each in counted if _predecessor(each) == before]
                 yield f"doubled: {problem} has {numbers}, all after {before or 'nothing'}"
 
 
@@ -166,6 +169,8 @@ def _texts(evidence: Evidence) -> Iterator[str]:
                 unsure[place] += 1
     for place in there.keys() | sure.keys():
         times, wanted = len(there[place]), len(sure[place])
+        if times and all(line.kind == outbox.CANCEL for line in sure[place]):
+            wanted = min(times, wanted)  # two that share no store cancel the same twin, one of them does it
         told = f"{place[2]!r} on {place[0]}: {times} times, for entries {[line.id for line in sure[place]]}"
         if times < wanted:
             yield f"lost: {told}"

@@ -185,20 +185,31 @@ class _Player:
             for task in again:
                 self.run([_without_fate(task)])
             if not self.unfinished:
-                self.run([{"what": "deliver"}])
+                self.run([{"what": "deliver", **place} for place in self.places()])
             if not self.unfinished and not self.waiting():
                 return
             time.sleep(_PAUSE_S)
         self.wrong.append(f"after {_MOST_ROUNDS} rounds this still waits: {self.waiting()}")
 
+    def places(self) -> list[dict[str, str]]:
+        """Return where something may wait: the store, and the other one if there is anybody who uses it."""
+        others = any("store" in task for task in self.tasks)
+        return [{}, {"store": "other"}] if others else [{}]
+
+    def url_of(self, task: Task) -> str:
+        return self.urls[1] if "store" in task else self.store
+
     def waiting(self) -> list[str]:
         states = (outbox.PENDING, outbox.SENDING)
-        with _opened(self.store) as store, store.begin() as connection:
-            return [
-                f"{line.id} {line.kind} {line.state} {line.message}"
-                for line in ledger.read(connection)
-                if line.state in states
-            ]
+        found = []
+        for url in map(self.url_of, self.places()):
+            with _opened(url) as store, store.begin() as connection:
+                found += [
+                    f"{line.id} {line.kind} {line.state} {line.message}"
+                    for line in ledger.read(connection)
+                    if line.state in states
+                ]
+        return found
 
     def run(self, tasks: list[Task], *, person: dict[str, Any] | None = None) -> None:
         """Run tasks at the same time, each in a process of its own."""
@@ -245,7 +256,7 @@ class _Player:
         )
         with Transport(config) as transport:
             table_api = TableApi(transport)
-            desk = Desk(config, table_api, Names(table_api), Store(self.store))
+            desk = Desk(config, table_api, Names(table_api), Store(self.url_of(task)))
             if task["what"] == "deliver":
                 clearing = deliver_waiting(desk, run)
                 return {"results": [], "failures": clearing.causes, "wait": clearing.retry_after or 0.0,
