@@ -106,7 +106,7 @@ def test_an_instance_that_is_down_is_not_asked_for_every_ticket(desk, sandbox, m
 
 def test_a_create_in_doubt_keeps_its_place_when_the_rest_joins_a_roll_up(desk, sandbox):
     report(desk, anomaly("known"))
-    sandbox.fail_next("late_commit", method="POST", hang_s=0.6, after_s=0.2)
+    sandbox.fail_next("drop_before", method="POST")
     sandbox.fail_next("error_before", method="GET", skip=2, count=10)
     assert report(desk, anomaly("late"), max_new_tickets=9).failures
     assert states(desk) == {"done": 1, "sending": 1}

@@ -122,7 +122,8 @@ def test_of_what_is_dead_and_what_is_down_the_task_is_retried(sandbox, open_tick
         deliver()
 
 
-def test_a_run_gets_no_more_new_tickets_because_they_are_opened_later(sandbox, fail_to_open, ti):
+def test_a_run_gets_no_more_new_tickets_because_they_are_opened_later(sandbox, fail_to_open, ti, monkeypatch):
+    monkeypatch.setattr("airflow_provider_servicenow_dq.desk.clear._AT_ONCE", 3)
     fail_to_open(*(anomaly(f"check {number}") for number in range(9)), ti=ti, max_new_tickets=4)
 
     assert counts(deliver()) == (9, 0, 0, 0, 0)

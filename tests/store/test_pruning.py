@@ -155,6 +155,16 @@ def test_of_a_delivered_entry_the_texts_go_and_it_is_still_not_sent_again(store,
     assert run(store, now) == Pruned()
 
 
+def test_what_a_status_change_said_is_kept_since_the_next_one_is_compared_with_it(store, address, past, now):
+    with store.begin() as connection:
+        draft = Draft(address, "status|x", outbox.STATUS, {"status": "resolved"}, "k" * 32)
+        (entry,) = outbox.record(connection, [draft], recorded_by="task", now=past)
+        outbox.settle(connection, [entry.id], state=outbox.DONE, now=past)
+
+    assert run(store, now) == Pruned()
+    assert entry_of(store, entry).payload == {"status": "resolved"}
+
+
 def test_a_ticket_that_ended_lately_stays(store, problem, now):
     problem(when=now - timedelta(days=300))
 
@@ -189,7 +199,7 @@ def test_a_ticket_of_several_goes_only_with_the_last_of_them(store, problem, now
 
 def test_the_followers_of_a_ticket_stay_together(store, problem, now):
     problem("a", number=1)
-    problem("a", number=2, when=now)
+    problem("a", number=2, state="1")
 
     gone = run(store, now)
 
