@@ -266,7 +266,9 @@ class StoreMachine(RuleBasedStateMachine):
             assert answer.done == (untouched and entry.state in {outbox.DEAD, outbox.BLOCKED})
             if answer.done:
                 attempts = min(entry.attempts, 1)
-                model.change([entry.id], state=outbox.PENDING, message=None, attempts=attempts)
+                model.change(
+                    [entry.id], state=outbox.PENDING, message=None, settled_at=None, attempts=attempts
+                )
 
     def _discard(self, connection, model, process, _place, number) -> None:
         """Somebody gives an entry up for good, unless somebody else works on its ticket."""
@@ -276,7 +278,7 @@ class StoreMachine(RuleBasedStateMachine):
             given_up = {outbox.PENDING, outbox.DEAD, outbox.BLOCKED}
             assert answer.done == (untouched and entry.state in given_up)
             if answer.done:
-                model.change([entry.id], state=outbox.DISCARDED)
+                model.change([entry.id], state=outbox.DISCARDED, settled_at=self.time_of(process))
 
     def _learn(self, connection, model, _process, _place, fact) -> None:
         if fact == "svc_airflow":
@@ -325,19 +327,22 @@ class StoreMachine(RuleBasedStateMachine):
                 ticket_id = self.keep_ticket(connection, model, place, together, now, new=how == "created")
                 facts |= {"action": how, "ticket_id": ticket_id, "message": how, "warnings": ["cut"]}
                 outbox.settle(connection, ids, state=outbox.DONE, now=now, **facts)
-                model.change(ids, state=outbox.DONE, write=None, **facts)
+                model.change(ids, state=outbox.DONE, write=None, settled_at=now, **facts)
             case "dead" | "blocked":
                 facts |= {"message": "no"}
                 state = outbox.DEAD if how == "dead" else outbox.BLOCKED
                 outbox.settle(connection, ids, state=state, now=now, message="no")
-                model.change(ids, state=state, **facts)
+                model.change(ids, state=state, settled_at=now if state == outbox.DEAD else None, **facts)
             case "waits":
                 outbox.settle(connection, ids, state=outbox.PENDING, message="later")
-                model.change(ids, state=outbox.PENDING, **{**facts, "message": "later"})
+                model.change(ids, state=outbox.PENDING, settled_at=None, **{**facts, "message": "later"})
             case "uncounted":
                 outbox.settle(connection, ids, state=outbox.PENDING, uncount=True)
                 for entry in together:
-                    model.change([entry.id], state=outbox.PENDING, attempts=entry.attempts - 1, **facts)
+                    attempts = entry.attempts - 1
+                    model.change(
+                        [entry.id], state=outbox.PENDING, settled_at=None, attempts=attempts, **facts
+                    )
 
     def keep_ticket(self, connection, model, place, entries, now, *, new) -> int:
         """Remember the ticket that a write has made, or count a note on the newest one."""

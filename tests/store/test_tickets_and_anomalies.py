@@ -108,11 +108,26 @@ def test_known_notes_are_counted_by_text_and_ticket(store, add):
 
     with store.begin() as connection:
         tickets.know_notes(connection, first.id, {"one": 1, "two": 2})
+        # Whoever finds them there again does not find more of them.
         tickets.know_notes(connection, first.id, {"one": 3})
         tickets.know_notes(connection, second.id, {})
+        tickets.know_note(connection, first.id, "one")
+        tickets.know_note(connection, first.id, "three")
 
-        assert tickets.known_notes(connection, first.id) == {"one": 3, "two": 2}
+        assert tickets.known_notes(connection, first.id) == {"one": 2, "two": 2, "three": 1}
         assert tickets.known_notes(connection, second.id) == {}
+
+
+def test_a_note_from_before_this_store_takes_the_place_of_one_delivery(store, add):
+    ticket = add("a")
+
+    with store.begin() as connection:
+        tickets.know_notes(connection, ticket.id, {"before": 2})
+        tickets.know_note(connection, ticket.id, "ours")
+
+        assert [tickets.claim_note(connection, ticket.id, "before") for _ in range(3)] == [True, True, False]
+        assert not tickets.claim_note(connection, ticket.id, "ours")
+        assert tickets.known_notes(connection, ticket.id) == {"before": 2, "ours": 1}
 
 
 def test_an_anomaly_is_linked_to_a_ticket_once(store, add, now):
@@ -160,7 +175,7 @@ def test_what_is_learned_of_an_instance_adds_up(store):
         instances.learn(connection, "acme", honours_sys_id=False)
         instances.learn(connection, "acme", conn_id="servicenow_default")
 
-        assert instances.get(connection, "acme") == instances.Instance("acme", False, "svc_airflow")
+        assert instances.get(connection, "acme") == instances.Instance("acme", False, "servicenow_default")
 
 
 def anomaly(**fields):
