@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.desk import group
 from airflow_provider_servicenow_dq.desk.lookup import look, read_list
-from airflow_provider_servicenow_dq.store import outbox, tickets
+from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 from airflow_provider_servicenow_dq.tickets.notes import member_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.engine import Connection
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.order import Order
@@ -75,13 +77,15 @@ def limit(
         len(beyond),
     )
     joining = [entry for entry in entries if entry.address in beyond]
-    _join(desk, joining, home, there)
+    elsewhere = _join(desk, joining, home, there)
+    if elsewhere:
+        look(desk, elsewhere, run=looking_in or run.dag_run)
     rest = [address for address in addresses if address not in beyond and address != home]
-    return list(dict.fromkeys([*joined, home])), rest
+    return list(dict.fromkeys([*joined, *elsewhere, home])), rest
 
 
 def _rejoin(desk: Desk, entries: Sequence[Entry], *, table: str) -> tuple[list[Entry], list[Address]]:
-    """Move reports to the open roll-up ticket that their anomaly has joined since they were recorded.
+    """Move reports to the roll-up ticket that their anomaly has joined since they were recorded.
 
     What was tried already stays: it may still arrive where it was sent.
 
@@ -91,30 +95,52 @@ def _rejoin(desk: Desk, entries: Sequence[Entry], *, table: str) -> tuple[list[E
         entry for entry in entries if not entry.attempts and entry.key and not group.holds_many(entry.address)
     ]
     with desk.store.begin() as connection:
-        newest = tickets.of_keys(
-            connection, {entry.key for entry in movable if entry.key}, instance=desk.host, table=table
-        )
-        homes = {key: ticket.address for key, ticket in newest.items() if group.is_joined(ticket)}
-        for home in dict.fromkeys(homes.values()):
-            outbox.move(
-                connection, [entry.id for entry in movable if homes.get(entry.key or "") == home], home
-            )
+        homes, _ = _homes(connection, desk, movable, table=table)
+        _move(connection, movable, homes)
         if homes:
             found = outbox.by_ids(connection, [entry.id for entry in entries])
             entries = [found[entry.id] for entry in entries]
     return list(entries), list(dict.fromkeys(homes.values()))
 
 
-def _join(desk: Desk, entries: Sequence[Entry], home: Address, there: Ticket | None) -> None:
-    """Move reports to the roll-up ticket; link those that it lists already, from a try before this store."""
+def _homes(
+    connection: Connection, desk: Desk, entries: Sequence[Entry], *, table: str
+) -> tuple[dict[str, Address], list[Entry]]:
+    """Return the roll-up tickets of anomalies, open or still to come, and all their reports that wait."""
+    keys = {entry.key for entry in entries if entry.key}
+    waiting = recorded.waiting_reports(connection, keys, instance=desk.host, table=table)
+    to_come = {entry.key: entry.address for entry in reversed(waiting) if group.is_rollup(entry.address)}
+    newest = tickets.of_keys(connection, keys, instance=desk.host, table=table)
+    joined = {key: ticket.address for key, ticket in newest.items() if group.is_joined(ticket)}
+    return {**{key: home for key, home in to_come.items() if key}, **joined}, waiting
+
+
+def _move(connection: Connection, entries: Sequence[Entry], homes: Mapping[str, Address]) -> None:
+    for home in dict.fromkeys(homes.values()):
+        outbox.move(connection, [entry.id for entry in entries if homes.get(entry.key or "") == home], home)
+
+
+def _join(desk: Desk, entries: Sequence[Entry], home: Address, there: Ticket | None) -> list[Address]:
+    """Move reports to the roll-up ticket; link those that it lists already, from a try before this store.
+
+    Whoever else has reported the same comes along: else each of us would open a ticket for it.
+
+    :return: Other roll-up tickets, where somebody was quicker.
+    """
     texts = read_list(desk, there.record) if there is not None and there.adopted_in is not None else []
     listed = [
         entry.key for entry in entries if entry.key and group.listed(_mark(entry, desk.namespace), texts)
     ]
+    own = {entry.key: entry.address for entry in entries if entry.key}
     with desk.store.begin() as connection:
-        outbox.move(connection, [entry.id for entry in entries], home)
+        elsewhere, waiting = _homes(connection, desk, entries, table=home.table)
+        under_way = {entry.key for entry in waiting if entry.state == outbox.SENDING}
+        homes = {key: elsewhere.get(key, home) for key in own if key not in under_way}
+        together = [entry for entry in waiting if entry.key and entry.address == own[entry.key]]
+        _move(connection, together, homes)
         if there is not None:
             tickets.link(connection, there.id, listed, now=desk.now())
+    return [address for address in dict.fromkeys(homes.values()) if address != home]
 
 
 def _mark(entry: Entry, namespace: str) -> str:

@@ -80,6 +80,29 @@ def reports_of(connection: Connection, keys: Iterable[str], *, instance: str, ta
     return list(found)
 
 
+def waiting_reports(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> list[Entry]:
+    """Return the reports of these anomalies that wait or are being sent, in the order of recording.
+
+    Until the end of the transaction nobody else moves them to another ticket.
+    """
+    found: list[Entry] = []
+    for batch in batches(sorted(keys)):
+        rows = connection.execute(
+            sa.select(_table)
+            .where(
+                _table.c.instance == instance,
+                _table.c.table_name == table,
+                _table.c.state.in_((outbox.PENDING, outbox.SENDING)),
+                _table.c.kind == outbox.REPORT,
+                _table.c.key.in_(batch),
+            )
+            .order_by(_table.c.id)
+            .with_for_update()
+        )
+        found += map(outbox.entry_of, rows)
+    return found
+
+
 def hidden_creates(connection: Connection, instance: str, *, since: datetime) -> list[Entry]:
     """Return reports that may have opened a ticket which nobody can see, the newest first.
 

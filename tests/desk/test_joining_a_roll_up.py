@@ -5,31 +5,109 @@ from __future__ import annotations
 import pytest
 from reporting import actions, anomaly, incidents, report
 
+from airflow_provider_servicenow_dq.desk import rollup
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
+from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.projects.project import Project
 
 
-@pytest.fixture
-def waiting_report(desk, sandbox):
-    """A report of *b* that could not be delivered, and a storm since then in which *b* joined a roll-up."""
+def storm(desk, task="storm"):
+    anomalies = [anomaly("a", severity="critical"), anomaly("b")]
+    return report(desk, *anomalies, task=task, max_new_tickets=1)
+
+
+def test_what_waited_when_a_roll_up_was_opened_comes_along(desk, sandbox):
     sandbox.fail_next("error_before", method="GET", path="table/incident", count=100)
     assert report(desk, anomaly("b", hour=1), run="early", max_new_tickets=1).pending
     sandbox.service.faults.clear()
-    storm = report(desk, anomaly("a", severity="critical"), anomaly("b"), run="storm", max_new_tickets=1)
-    assert actions(storm) == ["created", "created"]
-    assert len(incidents(sandbox)) == 2
+
+    assert actions(storm(desk)) == ["created", "linked"]
+
+    assert report(desk, anomaly("b", hour=1), run="early", max_new_tickets=1).results[0]["delivered"]
+    assert deliver_waiting(desk, Run("sync", "run", "deliver")).delivered == 0
+    assert sorted(each["correlation_id"][:9] for each in incidents(sandbox)) == ["dq:custom", "dq:rollup"]
 
 
-def test_the_task_that_reported_before_finds_the_roll_up_when_it_runs_again(desk, sandbox, waiting_report):
+def test_a_report_that_was_given_up_finds_the_roll_up_when_it_is_made_again(desk, sandbox):
+    columns = {"assignment_group": "Analytics Support"}
+    two_of_that_name = Order(Project(max_new_tickets=1), columns=columns)
+    refused = report(desk, anomaly("b", hour=1), run="early", order=two_of_that_name)
+    assert "2 records" in refused.failures[0]
+    assert actions(storm(desk)) == ["created", "created"]
+
     again = report(desk, anomaly("b", hour=1), run="early", max_new_tickets=1)
 
     assert actions(again) == ["noted"]
+    assert sorted(each["correlation_id"][:9] for each in incidents(sandbox)) == ["dq:custom", "dq:rollup"]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Let somebody else work just before this one goes on with a step."""
+
+    def arrange(place, name, work):
+        real = getattr(place, name)
+
+        def interrupted(*args, **options):
+            monkeypatch.setattr(place, name, real)
+            work()
+            return real(*args, **options)
+
+        monkeypatch.setattr(place, name, interrupted)
+
+    return arrange
+
+
+def test_who_comes_while_the_roll_up_is_about_to_be_opened_joins_it(make_desk, sandbox, meanwhile):
+    others = []
+
+    def report_the_same():
+        others.append(report(make_desk(), anomaly("b", hour=1), task="other", max_new_tickets=1))
+
+    meanwhile(Crew, "deliver_all", report_the_same)
+
+    storm(make_desk())
+
+    own = [each for each in incidents(sandbox) if each["correlation_id"].startswith("dq:custom:")]
+    assert len(own) == 1
     assert len(incidents(sandbox)) == 2
-    assert len({incident["correlation_id"] for incident in incidents(sandbox)}) == 2
+    assert others[0].results[0]["delivered"]
 
 
-def test_whoever_delivers_later_finds_the_roll_up(desk, sandbox, waiting_report):
-    clearing = deliver_waiting(desk, Run("sync", "run", "deliver"))
+def test_who_comes_just_before_the_roll_up_takes_it_along_is_told_of_it(make_desk, sandbox, meanwhile):
+    desk = make_desk()
 
-    assert clearing.delivered == 1
-    assert len(incidents(sandbox)) == 2
+    def die_after_moving():
+        meanwhile(Crew, "deliver_all", _die)
+        with pytest.raises(KeyboardInterrupt):
+            storm(make_desk())
+
+    def _die():
+        raise KeyboardInterrupt
+
+    meanwhile(Crew, "deliver_all", die_after_moving)
+
+    opening = report(desk, anomaly("b", hour=1), task="other", max_new_tickets=1)
+
+    assert opening.results[0]["delivered"]
+    assert [each["correlation_id"][:9] for each in incidents(sandbox)] == ["dq:rollup"]
+
+
+def test_of_two_that_reach_the_limit_at_once_the_first_decides_where_to(make_desk, sandbox, meanwhile):
+    def another_run():
+        anomalies = [anomaly("c", severity="critical"), anomaly("b", hour=1)]
+        report(make_desk(), *anomalies, run="other", max_new_tickets=1)
+
+    meanwhile(rollup, "_join", another_run)
+
+    storm(make_desk())
+
+    listing = [
+        each
+        for each in incidents(sandbox)
+        if any(" b on " in text for text in (each["description"], *sandbox.notes(each["sys_id"])))
+        or each["short_description"].startswith("b ")
+    ]
+    assert len(listing) == 1
