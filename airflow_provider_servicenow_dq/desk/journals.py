@@ -13,7 +13,7 @@ from airflow_provider_servicenow_dq.tickets.notes import note_hash
 from airflow_provider_servicenow_dq.tickets.text import stump
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.store.outbox import Address
@@ -37,9 +37,12 @@ def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, journal: str
     """
     with desk.store.begin() as connection:
         known = tickets.known_notes(connection, ticket.id)
-    ours = our_names(desk)
-    entries = [entry for entry in read_journal(desk.table_api, ticket.sys_id) if entry.created_by in ours]
-    verdict = _judged(((entry.element, entry.text) for entry in entries), journal, text, known)
+    names = our_names(desk)
+    ours: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    for entry in read_journal(desk.table_api, ticket.sys_id):
+        (ours if entry.created_by in names else others)[note_hash(entry.element, entry.text)] += 1
+    verdict = _judged(ours, journal, text, known)
     # An account without rights on sys_journal_field gets an empty list, not an error, and one without rights
     # on some rows gets the others: without a note that must be there, nothing is proven.
     if verdict is Journal.THERE or (verdict is Journal.MISSING and known):
@@ -47,11 +50,16 @@ def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, journal: str
     shown = read_shown_texts(desk.table_api, address.table, [ticket.sys_id]).get(ticket.sys_id, {})
     if journal not in shown:
         return Journal.UNREADABLE
-    return _judged(((name, each) for name, found in shown.items() for each in found), journal, text, known)
+    texts = Counter(note_hash(name, each) for name, found in shown.items() for each in found)
+    return _judged(texts - others, journal, text, known)
 
 
-def _judged(texts: Iterable[tuple[str, str]], journal: str, text: str, known: Mapping[str, int]) -> Journal:
-    seen = Counter(note_hash(name, each) for name, each in texts)
+def _judged(seen: Counter[str], journal: str, text: str, known: Mapping[str, int]) -> Journal:
+    """Return what may be said of a text.
+
+    :param seen: How often each text can be seen in the journals, by its hash.
+    :param known: How often it is known to be there.
+    """
 
     def is_new(wanted: str) -> bool:
         return seen[wanted] > known.get(wanted, 0)
