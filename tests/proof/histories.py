@@ -98,8 +98,11 @@ def make(seed: int) -> History:
     instance = "hardened" if dice.random() < 0.4 else "honouring"
     history = History(seed, instance, dice.choice([0, 0, 0, 0, 300, -300]), rules, columns)
     maker = _Maker(dice, history)
-    for _ in range(dice.randint(4, 9)):
-        history.actions.append(maker.action())
+    for _ in range(dice.randint(4, 8)):
+        action = maker.action()
+        if action["do"] in {"task", "two"} and dice.random() < 0.4:
+            history.actions.append(maker.fault(action))
+        history.actions.append(action)
     return history
 
 
@@ -117,7 +120,6 @@ class _Maker:
             (self._two, 3),
             (self._apart, 1),
             (self._again, 2),
-            (lambda: {"do": "fault", **self._fault()}, 6),
             (lambda: {"do": "person", **self._person()}, 4),
             (self._interfered, 2),
             (lambda: {"do": "task", **self._fated({"what": "deliver"})}, 1),
@@ -167,12 +169,17 @@ class _Maker:
 
     def _status(self) -> dict[str, Any]:
         status = self.dice.choice(["resolved", "acknowledged", "active", "invalid"])
-        check, minute = self.dice.choice(CHECKS), len(self.tasks)
+        check, minute = self._known(), len(self.tasks)
         return self._kept({"what": "status", "check": check, "status": status, "minute": minute})
 
     def _remarks(self) -> dict[str, Any]:
-        check = self.dice.choice(CHECKS)
+        check = self._known()
         return self._kept({"what": "comments", "check": check, "comments": self._comments()})
+
+    def _known(self) -> str:
+        """Return a problem that has been reported, if there is one."""
+        reported = [each[0] for task in self.tasks for each in task.get("anomalies", ())]
+        return self.dice.choice(reported or CHECKS)
 
     def _kept(self, task: dict[str, Any]) -> dict[str, Any]:
         """Name a task, and remember it so that it can run again."""
@@ -205,12 +212,21 @@ class _Maker:
             return {**task, "paused_at": step}
         return task
 
-    def _fault(self) -> dict[str, Any]:
-        method = self.dice.choice(["POST", "PATCH", "PATCH", "GET"])
+    def fault(self, action: dict[str, Any]) -> dict[str, Any]:
+        """Return what goes wrong while something is done."""
+        pushes = action.get("what") in {"status", "comments"}
+        method = self.dice.choice(["PATCH", "PATCH", "GET"] if pushes else ["POST", "POST", "PATCH", "GET"])
         kinds = _ANY_FAULTS if method == "GET" else (*_ANY_FAULTS, *_WRITE_FAULTS, *_WRITE_FAULTS)
         kind, options = self.dice.choice(kinds)
-        count, skip = self.dice.choice([1, 1, 1, 2]), self.dice.choice([0, 0, 0, 1, 2])
-        return {"kind": kind, "method": method, "options": options, "count": count, "skip": skip}
+        count, skip = self.dice.choice([1, 1, 1, 2]), self.dice.choice([0, 0, 0, 1])
+        return {
+            "do": "fault",
+            "kind": kind,
+            "method": method,
+            "options": options,
+            "count": count,
+            "skip": skip,
+        }
 
     def _person(self) -> dict[str, Any]:
         return {"act": self.dice.choice(DEEDS), "pick": self.dice.randint(0, 5)}
