@@ -123,11 +123,12 @@ class _Delivery:
     def _stood_still(self, sending: Sending) -> bool:
         """Put back a write that did not leave in time, as when the process was suspended.
 
-        Others count the time that it may take from when it was written down, and may have sent it themselves.
+        Others count the time that it may take from when it was written down, and may have sent it themselves:
+        half a timeout until here, half a one until the last try begins, and the instance's own time for it.
 
         :raises LeaseLostError: If they have taken the ticket over.
         """
-        if self.desk.now() - sending.tried_at <= timedelta(seconds=self.desk.config.timeout_s):
+        if self.desk.now() - sending.tried_at <= timedelta(seconds=self.desk.config.timeout_s / 2):
             return False
         with self.lease.transaction() as connection:
             settle.waits(connection, sending.entries, None, uncount=True)

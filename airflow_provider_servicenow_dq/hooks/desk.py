@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq import settings
 from airflow_provider_servicenow_dq.client.names import Names
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
     from airflow_provider_servicenow_dq.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: With less than a third of the 60 seconds that an instance's own quota gives a request, one that we gave up
+#: on may be done after we have sent it again (docs: Default quota rules).
+_SHORTEST_TIMEOUT_S: Final = 20
 
 
 @contextlib.contextmanager
@@ -37,6 +44,14 @@ def open_desk(
             store=store or open_store(needs_shared_store=needs_shared_store),
             namespace=settings.namespace(),
         )
+        if desk.config.timeout_s < _SHORTEST_TIMEOUT_S and not desk.config.is_loopback:
+            log.warning(
+                "The connection %s has timeout_s %g. An instance may work on a request for 60 s: with less "
+                "than %d s a note that comes late may be there twice.",
+                hook.servicenow_conn_id,
+                desk.config.timeout_s,
+                _SHORTEST_TIMEOUT_S,
+            )
         _remember_connection(desk, hook.servicenow_conn_id)
         yield desk
     finally:
