@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import tempfile
 import uuid
 import warnings
@@ -87,9 +88,23 @@ def start_postgres() -> Iterator[Postgres]:
         running.execute("ALTER SYSTEM SET max_connections = 400")
         pg_ctl(["-w", "restart"], pgdata=server.pgdata, user=server.system_user)
         server.ensure_postgres_running()  # it must know the new process to end it
-        yield running
+        with _ending_with_us(server.get_pid(), server.pgdata):
+            yield running
     finally:
         server.cleanup()
+
+
+@contextlib.contextmanager
+def _ending_with_us(pid: int, folder: Path) -> Iterator[None]:
+    """End the server and remove its data also when we are killed: the guard sees the end of its input."""
+    guarding = 'read _; kill -QUIT "$1"; while kill -0 "$1"; do sleep 0.1; done 2>/dev/null; rm -rf "$2"'
+    command = ["/bin/sh", "-c", guarding, "guard", str(pid), str(folder)]
+    # A session of its own, which the terminal's Ctrl-C does not reach.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard:
+        try:
+            yield
+        finally:
+            guard.kill()
 
 
 @pytest.fixture(scope="session")
