@@ -201,7 +201,8 @@ def _touchable(
     connection: Connection, ids: Iterable[int], now: datetime
 ) -> Iterator[tuple[Entry | int, str]]:
     """Yield each entry while its ticket is claimed, or its id with the reason why there is none."""
-    for batch in batches(dict.fromkeys(ids)):
+    # In one order for all: two people who decide about the same entries must not wait for each other.
+    for batch in batches(sorted(set(ids))):
         places = {entry_id: entry.address for entry_id, entry in outbox.by_ids(connection, batch).items()}
         for entry_id in batch:
             if entry_id not in places:
