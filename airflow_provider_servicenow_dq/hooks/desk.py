@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: With less than a third of the 60 seconds that an instance's own quota gives a request, one that we gave up
-#: on may be done after we have sent it again (docs: Default quota rules).
-_SHORTEST_TIMEOUT_S: Final = 20
+#: The last try of a write leaves within one timeout, and an instance's own quota gives it 60 seconds (docs:
+#: Default quota rules). Three timeouts are waited before it is sent again, so they must be longer than that.
+_SHORTEST_TIMEOUT_S: Final = 30
 
 
 @contextlib.contextmanager

@@ -15,13 +15,13 @@ from airflow_provider_servicenow_dq.store.store import Store
 @pytest.mark.parametrize(
     ("host", "timeout_s", "warned"),
     [
-        ("https://acme.service-now.com", 19, True),
-        ("https://acme.service-now.com", 20, False),
+        ("https://acme.service-now.com", 29, True),
+        ("https://acme.service-now.com", 30, False),
         ("https://acme.service-now.com", None, False),
         ("http://127.0.0.1:8099", 1, False),
     ],
 )
-def test_a_timeout_below_a_third_of_the_instances_quota_is_warned_of(
+def test_a_timeout_that_is_too_short_for_the_instances_quota_is_warned_of(
     monkeypatch, tmp_path, caplog, host, timeout_s, warned
 ):
     extra = {} if timeout_s is None else {"timeout_s": timeout_s}
