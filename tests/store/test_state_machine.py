@@ -47,25 +47,27 @@ processes = st.sampled_from(sorted(SKEWS))
 places = st.sampled_from([*[PLACES[0]] * 4, *PLACES[1:]])
 texts = st.sampled_from(["rows missing", "rows still missing"])
 keys = st.sampled_from([letter * 32 for letter in "klm"])
-intents = st.tuples(st.sampled_from([f"report|{number}" for number in range(5)]), places, texts, keys)
+numbers = st.integers(0, 3)
+intents = st.tuples(numbers.map("report|{}".format), places, texts, keys)
 reports = st.lists(intents, min_size=1, max_size=3, unique_by=lambda intent: intent[0])
 
+#: How what was sent may end.
+ENDS = ["created", "created", "noted", "dead", "blocked", "waits", "uncounted"]
+
 #: What one transaction may consist of. The last four are a worker's, and need the token.
-acts = st.one_of(
-    st.tuples(st.just("record"), reports),
-    st.tuples(st.just("remember"), keys, st.integers(0, 2), st.sampled_from(["low", "critical"])),
-    st.tuples(st.just("move"), st.integers(0, 4), places),
-    st.tuples(st.just("replay"), st.integers(0, 4)),
-    st.tuples(st.just("discard"), st.integers(0, 4)),
-    st.tuples(st.just("learn"), st.sampled_from([True, False, "svc_airflow", "servicenow_default"])),
-    st.tuples(st.just("start"), st.integers(1, 3)),
-    st.tuples(st.just("start"), st.integers(1, 3)),
-    st.tuples(
-        st.just("settle"), st.sampled_from(["created", "noted", "dead", "blocked", "waits", "uncounted"])
-    ),
-    st.tuples(st.just("settle"), st.just("created")),
-    st.tuples(st.just("change"), st.sampled_from(["2", "6", "unknown"]), keys),
-)
+acts = st.sampled_from(
+    [
+        *[st.tuples(st.just("record"), reports)] * 3,
+        st.tuples(st.just("remember"), keys, st.integers(0, 2), st.sampled_from(["low", "critical"])),
+        st.tuples(st.just("move"), numbers, places),
+        st.tuples(st.just("replay"), numbers),
+        st.tuples(st.just("discard"), numbers),
+        st.tuples(st.just("learn"), st.sampled_from([True, False, "svc_airflow", "servicenow_default"])),
+        *[st.tuples(st.just("start"), st.integers(1, 3))] * 4,
+        *[st.tuples(st.just("settle"), st.sampled_from(ENDS))] * 4,
+        st.tuples(st.just("change"), st.sampled_from(["2", "6", "unknown"]), keys),
+    ]
+).flatmap(lambda act: act)
 
 
 class CrashError(Exception):
@@ -87,8 +89,8 @@ class Model:
 
     def waiting(self, address: Address) -> list[Entry]:
         states = {outbox.PENDING, outbox.SENDING, outbox.BLOCKED}
-        # Dictionaries keep the order in which things were put in: that of recording.
-        return [e for e in self.entries.values() if e.address == address and e.state in states]
+        here = [e for e in self.entries.values() if e.address == address and e.state in states]
+        return sorted(here, key=lambda entry: entry.id)
 
     def change(self, ids: list[int], **facts: Any) -> None:
         for identity, entry in self.entries.items():
@@ -119,11 +121,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.ended: dict[int, Entry] = {}
         self.processes = {name: Process(stores[name], timedelta(seconds=s)) for name, s in SKEWS.items()}
 
-    @initialize()
-    def start_empty(self) -> None:
+    @initialize(wanted=reports)
+    def start_empty(self, wanted: list[tuple[Any, ...]]) -> None:
+        """Every history begins with an empty store, and something to do."""
         with self.processes["north"].store.begin() as connection:
             for table in reversed(schema.metadata.sorted_tables):
                 connection.execute(table.delete())
+        self.work("north", PLACES[0], [("record", wanted)], None, insists=True)
 
     def time_of(self, process: Process) -> datetime:
         return self.now + process.skew
@@ -134,7 +138,10 @@ class StoreMachine(RuleBasedStateMachine):
     def the_clock_jumps(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @rule(who=processes, place=places)
+    @rule(what=st.sampled_from(["take", "renew", "release"]), who=processes, place=places)
+    def claim(self, what: str, who: str, place: Address) -> None:
+        getattr(self, what)(who, place)
+
     def take(self, who: str, place: Address) -> None:
         process = self.processes[who]
         now = self.time_of(process)
@@ -151,7 +158,6 @@ class StoreMachine(RuleBasedStateMachine):
             process.claims[place] = taken
             self.model.claims[place] = (taken.token, taken.leased_until)
 
-    @rule(who=processes, place=places)
     def renew(self, who: str, place: Address) -> None:
         process = self.processes[who]
         claim = process.claims.get(place)
@@ -168,7 +174,6 @@ class StoreMachine(RuleBasedStateMachine):
             process.claims[place] = renewed
             self.model.claims[place] = (renewed.token, now + LEASE)
 
-    @rule(who=processes, place=places)
     def release(self, who: str, place: Address) -> None:
         claim = self.processes[who].claims.pop(place, None)
         if claim is None:
@@ -179,16 +184,28 @@ class StoreMachine(RuleBasedStateMachine):
         if self.is_ours(self.model, claim):
             self.model.claims[place] = ("", self.model.claims[place][1])
 
-    @rule(who=processes)
     def crash(self, who: str) -> None:
         process = self.processes[who]
         process.store.close()
         self.stores[who] = Store(self.url)
         self.processes[who] = Process(self.stores[who], process.skew)
 
-    @rule(who=processes, place=places, do=st.lists(acts, min_size=1, max_size=4), dies_after=st.none())
-    def work(self, who: str, place: Address, do: list[tuple[Any, ...]], dies_after: int | None) -> None:
-        """One transaction. It commits all of what it did, or the process dies in the middle and nothing."""
+    @rule(
+        who=processes,
+        place=places,
+        do=st.lists(acts, min_size=1, max_size=4),
+        dies_after=st.none(),
+        insists=st.booleans(),
+    )
+    def work(
+        self, who: str, place: Address, do: list[tuple[Any, ...]], dies_after: int | None, insists: bool
+    ) -> None:
+        """One transaction. It commits all of what it did, or the process dies in the middle and nothing.
+
+        :param insists: Whether it is this process even if another one has the ticket.
+        """
+        holders = [name for name, each in self.processes.items() if self.has(each, place)]
+        who = who if insists else (holders or [who])[0]
         process = self.processes[who]
         if place not in process.claims:
             self.take(who, place)
@@ -210,10 +227,19 @@ class StoreMachine(RuleBasedStateMachine):
         who=processes,
         place=places,
         do=st.lists(acts, min_size=1, max_size=4),
-        dies_after=st.integers(1, 4),
+        dies_after=st.integers(0, 4),
     )
     def die_at_work(self, who: str, place: Address, do: list[tuple[Any, ...]], dies_after: int) -> None:
-        self.work(who, place, do, dies_after)
+        self.work(who, place, do, dies_after, insists=False)
+
+    @rule(who=processes, place=places, count=st.integers(1, 3), how=st.sampled_from(ENDS))
+    def deliver(self, who: str, place: Address, count: int, how: str) -> None:
+        self.work(who, place, [("start", count)], None, insists=False)
+        self.work(who, place, [("settle", how)], None, insists=False)
+
+    @rule(who=processes, place=places, wanted=reports)
+    def report(self, who: str, place: Address, wanted: list[tuple[Any, ...]]) -> None:
+        self.work(who, place, [("record", wanted)], None, insists=True)
 
     # ---- what a transaction consists of ----------------------------------------------------------------
 
@@ -223,6 +249,7 @@ class StoreMachine(RuleBasedStateMachine):
             Draft(place, intent, outbox.REPORT, {"text": text}, key=key)
             for intent, place, text, key in wanted
         ]
+        known_ids = {entry.id for entry in model.entries.values()}
         recorded = outbox.record(connection, drafts, recorded_by=f"task at {now}", now=now)
 
         for draft, entry in zip(drafts, recorded, strict=True):
@@ -238,6 +265,9 @@ class StoreMachine(RuleBasedStateMachine):
             elif known.state not in outbox.ENDED:
                 model.entries[identity] = replace(known, payload=dict(draft.payload))
             assert entry == model.entries[identity]
+        for place in PLACES:
+            new = [entry.id for entry in recorded if entry.address == place and entry.id not in known_ids]
+            assert new == sorted(new), "what is recorded for a ticket keeps its order"
 
     def _remember(self, connection, model, process, _place, key, number, severity) -> None:
         now = self.time_of(process)
@@ -386,6 +416,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def is_ours(self, model: Model, claim: Claim) -> bool:
         return model.claims.get(claim.address, ("", NOON))[0] == claim.token
+
+    def has(self, process: Process, place: Address) -> bool:
+        return place in process.claims and self.is_ours(self.model, process.claims[place])
 
     def take_for_a_moment(self, model: Model, process: Process, address: Address) -> bool:
         """Claim and give back; whoever had let the lease run out has lost the ticket by that."""
