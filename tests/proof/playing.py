@@ -47,7 +47,9 @@ _PAUSE_S: Final = 0.05
 #: A paused process wakes after its lease and before the time in which an instance ends a request is over.
 _SLEPT_S: Final = 2.3 * TIMEOUT_S
 _DOUBT_S: Final = 3 * TIMEOUT_S
-#: What a late commit leaves of that.
+#: When the last request that was given up has come.
+_LATEST_S: Final = TIMEOUT_S + 0.4
+#: What a late commit leaves of the doubt.
 _LAG_S: Final = 0.4
 
 _DONE: Final = {"close_code": "Solution provided", "close_notes": "done"}
@@ -94,6 +96,8 @@ def play(history: History, urls: list[str]) -> Verdict:
         player = _Player(history, control, urls, Path(name))
         player.play()
         player.finish()
+        if any(action.get("kind") == "late_commit" for action in history.actions):
+            time.sleep(_LATEST_S)  # what comes last must find its place as well
         evidence = player.evidence()
         wrong = [*player.wrong, *judge(history, evidence)]
         late = float((Path(name) / "lag").read_text())
