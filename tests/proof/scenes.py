@@ -168,7 +168,9 @@ def outcome(scene: Scene) -> dict[str, Any]:
         for place, number in enumerate(numbers, start=1):
             text = text.replace(number, f"#{place}")
         text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\]", "[then]", text)
-        return re.sub(r"\b[0-9a-f]{32}\b", "<id>", text).replace(scene.name, "SCENE")
+        # Which of several anomalies comes first on a list depends on their keys, and so on the scene's name.
+        text = re.sub(r"check \d+", "check n", text.replace(scene.name, "SCENE"))
+        return re.sub(r"\b[0-9a-f]{32}\b", "<id>", text)
 
     truth = [
         {
@@ -180,7 +182,9 @@ def outcome(scene: Scene) -> dict[str, Any]:
         }
         for incident in there
     ]
-    return {"instance": truth, "store": _remembered(scene, there)}
+    texts = [text for incident in there for text in (incident["description"], *scene.notes(incident))]
+    listed = sorted(re.findall(r"^- .*check (\d+)", "\n".join(texts), re.MULTILINE))
+    return {"instance": truth, "listed": listed, "store": _remembered(scene, there)}
 
 
 def _remembered(scene: Scene, there: list[dict[str, str]]) -> dict[str, Any]:
@@ -193,10 +197,16 @@ def _remembered(scene: Scene, there: list[dict[str, str]]) -> dict[str, Any]:
         known = connection.execute(sa.select(schema.known_note)).all()
     by_id = {ticket.id: places.get(ticket.sys_id, "gone") for ticket in tickets}
     return {
-        "entries": [
-            [entry.kind, entry.state, entry.action, by_id.get(entry.ticket_id), entry.warnings]
+        "entries": sorted(
+            [
+                entry.kind,
+                entry.state,
+                entry.action or "",
+                by_id.get(entry.ticket_id, ""),
+                entry.warnings or [],
+            ]
             for entry in entries
-        ],
+        ),
         "tickets": [
             {
                 "ticket": by_id[ticket.id],
