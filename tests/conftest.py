@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
+
 if "airflow" in sys.modules:
     msg = "airflow was imported before tests/conftest.py could give it a home of its own"
     raise RuntimeError(msg)
@@ -28,6 +30,10 @@ os.environ.update(
     AIRFLOW__CORE__DAGS_FOLDER=str(Path(__file__).parent.parent / "dags"),
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME / 'airflow.db'}",
 )
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 
 def pytest_unconfigure() -> None:
