@@ -160,7 +160,7 @@ class _Maker:
         return {"do": "lose the store"}
 
     def _task(self) -> dict[str, Any]:
-        (make_one,) = self.dice.choices([self._report, self._status, self._remarks], [6, 2, 2])
+        (make_one,) = self.dice.choices([self._report, self._status, self._remarks], [5, 2, 3])
         return make_one()
 
     def _report(self) -> dict[str, Any]:
@@ -197,10 +197,11 @@ class _Maker:
 
     def _comments(self) -> list[list[str]]:
         said = []
-        for _ in range(self.dice.randint(1, 3)):
+        for _ in range(self.dice.randint(2, 3)):
             self.comments += 1
             # Few texts, so that equal ones are said on purpose.
-            said.append([f"comment {self.comments}", self.dice.choice(["rows missing", "looking into it"])])
+            text = self.dice.choice(["rows missing", "rows missing", "rows missing", "looking into it"])
+            said.append([f"comment {self.comments}", text])
         return said
 
     def _fated(self, task: dict[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,8 @@ def play(history: History, urls: list[str]) -> Verdict:
             time.sleep(_LATEST_S)  # what comes last must find its place as well
         evidence = player.evidence()
         wrong = [*player.wrong, *judge(history, evidence)]
-        late = float((Path(name) / "lag").read_text())
+        lag = Path(name) / "lag"
+        late = float(lag.read_text()) if lag.exists() else 0.0
         stalled = evidence.slowest_s > _DOUBT_S or late > _LAG_S
         return Verdict(history, wrong, stalled, player.figures(evidence))
 
@@ -130,14 +131,16 @@ def _sandbox(lag: Path) -> Iterator[str]:
 
 
 def _watch_the_clock(lag: Path, parent: int) -> None:
-    longest = 0.0
+    longest = -1.0
     while os.getppid() == parent:
         due = time.monotonic() + 0.05
         time.sleep(0.05)
         late = time.monotonic() - due
         if late > longest:
             longest = late
-            lag.write_text(str(longest))
+            new = lag.with_suffix(".new")
+            new.write_text(str(longest))
+            new.replace(lag)  # whoever reads it finds the old or the new one, never half
 
 
 class _Player:
