@@ -131,7 +131,7 @@ def _sandbox(lag: Path) -> Iterator[str]:
 
 
 def _watch_the_clock(lag: Path, parent: int) -> None:
-    longest = -1.0
+    longest = 0.0
     while os.getppid() == parent:
         due = time.monotonic() + 0.05
         time.sleep(0.05)
