@@ -61,7 +61,8 @@ class Cleared:
             return ""
         named = [f"{letter.entry.id} ({about(letter)}): {letter.entry.message}" for letter in self.dead]
         rest = f"; and {number - len(named)} more" if number > len(named) else ""
-        return f"{number} dead letters, see servicenow-dq outbox list --state dead: {'; '.join(named)}{rest}"
+        letters_are = "1 dead letter" if number == 1 else f"{number} dead letters"
+        return f"{letters_are}, see servicenow-dq outbox list --state dead: {'; '.join(named)}{rest}"
 
 
 def clear_outbox(conn_id: str | None, run: Run) -> Cleared:
