@@ -24,6 +24,8 @@ import pytest
 from crash_scenarios import HARDENED, HONOURING, REFUSED
 from sandboxes import running_sandbox
 
+pytestmark = pytest.mark.alone
+
 HERE = Path(__file__).parent
 
 #: No death there can leave anything behind.

@@ -15,6 +15,8 @@ import histories
 import pytest
 import soak
 
+pytestmark = pytest.mark.alone
+
 HERE = Path(__file__).parent
 HISTORIES = 200
 
