@@ -89,6 +89,12 @@ class History:
     columns: dict[str, str]
     actions: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def latest_s(self) -> float:
+        """How long after it was dropped a request may still be committed, at most."""
+        late = [each["options"] for each in self.actions if each.get("kind") == "late_commit"]
+        return max((options["after_s"] for options in late), default=0.0)
+
 
 def make(seed: int) -> History:
     """Return the history of a seed."""

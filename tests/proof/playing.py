@@ -47,8 +47,6 @@ _PAUSE_S: Final = 0.05
 #: A paused process wakes after its lease and before the time in which an instance ends a request is over.
 _SLEPT_S: Final = 2.3 * TIMEOUT_S
 _DOUBT_S: Final = 3 * TIMEOUT_S
-#: When the last request that was given up has come.
-_LATEST_S: Final = TIMEOUT_S + 0.4
 #: What a late commit leaves of the doubt.
 _LAG_S: Final = 0.4
 
@@ -96,8 +94,8 @@ def play(history: History, urls: list[str]) -> Verdict:
         player = _Player(history, control, urls, Path(name))
         player.play()
         player.finish()
-        if any(action.get("kind") == "late_commit" for action in history.actions):
-            time.sleep(_LATEST_S)  # what comes last must find its place as well
+        if history.latest_s:
+            time.sleep(history.latest_s + TIMEOUT_S)  # what comes last must find its place as well
         evidence = player.evidence()
         wrong = [*player.wrong, *judge(history, evidence)]
         lag = Path(name) / "lag"
@@ -324,7 +322,7 @@ class _Player:
             told=self.told,
             tasks=self.tasks,
             requests=len(requests),
-            slowest_s=slowest(requests, books),
+            slowest_s=slowest(requests, books, self.history.latest_s),
         )
 
     def figures(self, evidence: Evidence) -> dict[str, int]:
@@ -351,8 +349,11 @@ def incidents(control: SandboxControl) -> list[dict[str, str]]:
     return [row for row in control.records("incident") if row["correlation_id"].startswith("dq:")]
 
 
-def slowest(requests: list[Any], books: list[list[ledger.Line]]) -> float:
-    """Return the longest time between writing down that a request leaves and its end on the instance."""
+def slowest(requests: list[Any], books: list[list[ledger.Line]], late_s: float) -> float:
+    """Return the longest time between writing down that a request leaves and its end on the instance.
+
+    :param late_s: How long after it was dropped a request may still be committed.
+    """
     left: dict[str, list[float]] = {}
     for line in (line for book in books for line in book):
         for event in line.events:
@@ -362,7 +363,8 @@ def slowest(requests: list[Any], books: list[list[ledger.Line]]) -> float:
     for each in requests:
         if each.method in {"POST", "PATCH"} and each.body:
             before = [at for at in left.get(_mark(each.body), ()) if at <= each.started]
-            longest = max(longest, each.finished - max(before, default=each.finished))
+            ended = each.finished + (0 if each.status else late_s)
+            longest = max(longest, ended - max(before, default=ended))
     return longest
 
 

@@ -176,6 +176,7 @@ def described(verdict: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"wrong: make soak SEED={verdict['seed']} STORE={verdict['store']}",
+            *(["  (the machine was too slow for its promise, each time)"] if verdict["stalled"] else []),
             *(f"  {line}" for line in verdict["wrong"]),
             f"  {json.dumps(history)}",
             *(f"    {action}" for action in actions),
