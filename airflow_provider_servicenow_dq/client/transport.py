@@ -109,13 +109,18 @@ class Transport:
         *,
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        content: tuple[str, bytes] | None = None,
         timeout_s: float | None = None,
+        read: Callable[[int, Mapping[str, str], bytes], Answer] = read_answer,
     ) -> Answer:
         """Send one logical request and return its answer.
 
         :param path: Begins with ``/api``.
+        :param content: A body that is no JSON: its content type and its bytes.
         :param timeout_s: Seconds that a try of a read, or all tries of a write, may take, if other than the
             connection's.
+        :param read: What an answer means, where it is not the Table API's: from status, headers and body to
+            the answer, or the error to raise.
         :raises NothingHappenedError: The instance did not act; with ``retry_after`` where it asked for more
             than we wait.
         :raises MayHaveHappenedError: A write may or may not have been done.
@@ -133,10 +138,18 @@ class Transport:
             before_sleep=_log_repetition,
             reraise=True,
         )
-        return repeat(self._try_once, method, path, params, json, allowance)
+        sent: dict[str, Any] = {"params": params, "json": json}
+        if content is not None:
+            sent |= {"headers": {"Content-Type": content[0]}, "data": content[1]}
+        return repeat(self._try_once, method, path, sent, read, allowance)
 
     def _try_once(
-        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, allowance: _Allowance
+        self,
+        method: str,
+        path: str,
+        content: Mapping[str, Any],
+        read: Callable[[int, Mapping[str, str], bytes], Answer],
+        allowance: _Allowance,
     ) -> Answer:
         session, slots = self._open()
         if not slots.acquire(timeout=allowance.to_start_s()):
@@ -146,16 +159,14 @@ class Transport:
         started, sent = time.monotonic(), datetime.now(UTC)
         try:
             timeout_s = allowance.for_one_try_s()
-            status, headers, body = _exchange(
-                session, method, path, timeout_s=timeout_s, params=params, json=json
-            )
+            status, headers, body = _exchange(session, method, path, timeout_s=timeout_s, **content)
         except LIBRARY_ERRORS as error:
             failure = without_answer(error, self.config.host)
         else:
             self.clock.learn(headers.get("Date"), sent=sent, received=datetime.now(UTC))
             duration_ms = (time.monotonic() - started) * 1000
             log.debug("%s %s answered %d in %.0f ms", method, path, status, duration_ms)
-            return read_answer(status, headers, body)
+            return read(status, headers, body)
         finally:
             slots.release()
         # Raised outside the handler: the library's error carries the request with its headers.
