@@ -1,124 +1,130 @@
-"""Who is asking: Basic authentication, and OAuth tokens from ``/oauth_token.do``."""
+"""Who is asking: Basic authentication, API keys, client certificates and OAuth tokens."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
-import secrets
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
-from airflow_provider_servicenow_dq.sandbox.answers import Answer, json_answer
-from airflow_provider_servicenow_dq.sandbox.data import OAUTH_CLIENTS
+from airflow_provider_servicenow_dq.sandbox.answers import Answer, error_answer, not_authenticated
+from airflow_provider_servicenow_dq.sandbox.data import API_KEYS
+from airflow_provider_servicenow_dq.sandbox.rules import Account
+from airflow_provider_servicenow_dq.sandbox.scopes import AuthScope
+from airflow_provider_servicenow_dq.sandbox.tokens import ALL_SCOPES, TokenEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
     from airflow_provider_servicenow_dq.sandbox.instance import Instance
-    from airflow_provider_servicenow_dq.sandbox.rules import Account
+
+_SYSTEM = Account("", "system", frozenset({"admin"}))
+#: Header or parameter of an API key.
+API_KEY = "x-sn-apikey"
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    user_name: str
-    access: str
-    refresh: str
-    expires_at: float
+class SignIn:
+    """Somebody who is let in, or the answer to who is not.
+
+    :param scope: Scopes of an OAuth token; whoever comes otherwise has all.
+    """
+
+    account: Account | None = None
+    refusal: Answer | None = None
+    scope: frozenset[str] = ALL_SCOPES
 
 
 class Authentication:
-    """Checks credentials against the instance's people and OAuth clients."""
+    """Checks credentials against the instance's people, keys and tokens.
 
-    def __init__(self, instance: Instance) -> None:
+    :param jwt_key: Public key or certificate (PEM) that assertions are checked with, None for the one built
+        in.
+    """
+
+    def __init__(self, instance: Instance, jwt_key: str | None = None) -> None:
         self._instance = instance
-        self._clients = {client_id: (secret, user) for client_id, secret, user in OAUTH_CLIENTS}
         self._lock = threading.Lock()
-        self._tokens: dict[tuple[str, str, str], _Token] = {}
+        self._failures: dict[str, int] = {}
+        self.tokens = TokenEndpoint(instance, self.with_password, jwt_key)
 
-    def revoke_tokens(self) -> None:
-        """Forget every token."""
+    def forget(self) -> None:
+        """Forget tokens, used assertions and failed attempts."""
         with self._lock:
-            self._tokens.clear()
+            self._failures.clear()
+        self.tokens.revoke()
 
-    def authenticate(self, headers: Mapping[str, str]) -> Account | None:
-        """Return who sends a request, or None if the credentials are missing or wrong."""
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            user_name, _, password = _decoded(credentials).partition(":")
-            return self._with_password(user_name, password)
-        if scheme.lower() == "bearer":
-            return self._with_token(credentials.strip())
-        return None
+    def sign_in(self, request: Request) -> SignIn:
+        """Tell who sends a request; wrong credentials of every kind get the same answer."""
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        account, scope = None, ALL_SCOPES
+        match scheme.lower():
+            case "basic":
+                return self._with_basic(credentials)
+            case "bearer":
+                account, scope = self.tokens.owner_of(credentials.strip())
+            case "":
+                account = self._with_api_key(request) or self._with_certificate(request)
+        if account is None:
+            return SignIn(refusal=not_authenticated())
+        return SignIn(account, self._beyond_scope(request, scope), scope)
 
-    def token_answer(self, request: Request) -> Answer:
-        """Answer the token endpoint; every failure is the same 401, as on the platform.
-
-        Parameters count in a form body only (``glide.oauth.allow.parameters.in.post.body.only``).
-        """
-        content_type = request.headers.get("content-type", "").lower()
-        if request.method != "POST" or "application/x-www-form-urlencoded" not in content_type:
-            return _refused()
-        form = {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
-        client = self._clients.get(form.get("client_id", ""))
-        if client is None or not _same(client[0], form.get("client_secret", "")):
-            return _refused()
-        user_name = self._granted_user(form, client[1])
-        if user_name is None or self._instance.account(user_name) is None:
-            return _refused()
-        request.user = user_name
-        return self._issue(form["client_id"], user_name, form["grant_type"])
-
-    def _granted_user(self, form: Mapping[str, str], client_user: str) -> str | None:
-        """Return the user that a grant stands for, or None if it grants nothing."""
-        match form.get("grant_type"):
-            case "client_credentials":
-                return client_user if self._instance.switches.client_credentials_enabled else None
-            case "password":
-                account = self._with_password(form.get("username", ""), form.get("password", ""))
-                return account.user_name if account else None
-            case "refresh_token":
-                wanted = form.get("refresh_token", "")
-                with self._lock:
-                    tokens = list(self._tokens.values())
-                return next((t.user_name for t in tokens if t.refresh and _same(t.refresh, wanted)), None)
-        return None
-
-    def _issue(self, client_id: str, user_name: str, grant: str) -> Answer:
-        """While a token lives, it is handed out again with what is left of its time."""
-        now, life = time.time(), self._instance.switches.token_life_s
-        key = (client_id, user_name, "client_credentials" if grant == "client_credentials" else "password")
-        with self._lock:
-            token = self._tokens.get(key)
-            if token is None or token.expires_at <= now:
-                refresh = token.refresh if token else secrets.token_urlsafe(48)
-                if grant == "client_credentials":
-                    refresh = ""
-                token = self._tokens[key] = _Token(user_name, secrets.token_urlsafe(48), refresh, now + life)
-        content = {"access_token": token.access, "refresh_token": token.refresh, "scope": "useraccount"}
-        if not token.refresh:
-            del content["refresh_token"]
-        return json_answer(
-            200, {**content, "token_type": "Bearer", "expires_in": int(token.expires_at - now)}
-        )
-
-    def _with_password(self, user_name: str, password: str) -> Account | None:
+    def with_password(self, user_name: str, password: str) -> Account | None:
+        """Return who logs in with a password, or None; too many failures lock the user out."""
         user = self._instance.users.get(user_name)
-        if user is None or not user.password or not _same(user.password, password):
+        if user is None or not user.password:
             return None
-        return self._instance.account(user_name)
-
-    def _with_token(self, access: str) -> Account | None:
-        with self._lock:
-            tokens = list(self._tokens.values())
-        for token in tokens:
-            if _same(token.access, access) and token.expires_at > time.time():
-                return self._instance.account(token.user_name)
+        if hmac.compare_digest(user.password.encode(), password.encode()):
+            with self._lock:
+                self._failures.pop(user_name, None)
+            return self._instance.account(user_name)
+        self._count_failure(user_name)
         return None
+
+    def _with_basic(self, credentials: str) -> SignIn:
+        """Apply the instance's policies: Basic may be off, or want a second factor."""
+        user_name, _, password = _decoded(credentials).partition(":")
+        switches = self._instance.switches
+        account = self.with_password(user_name, password) if switches.basic_auth else None
+        if account is not None and not switches.mfa:
+            return SignIn(account)
+        refusal = not_authenticated()
+        if account is not None:
+            refusal.headers.append(("X-MFA_TOKEN", "invalid"))
+        return SignIn(refusal=refusal)
+
+    def _with_api_key(self, request: Request) -> Account | None:
+        """Take a key from the header or the query, if the API's access policy takes keys."""
+        key = request.headers.get(API_KEY) or request.query.get(API_KEY, "")
+        if not key or request.api in self._instance.switches.no_api_key:
+            return None
+        for known, user_name in API_KEYS:
+            if hmac.compare_digest(known.encode(), key.encode("utf-8", "replace")):
+                return self._instance.account(user_name)
+        return None
+
+    def _with_certificate(self, request: Request) -> Account | None:
+        """Map the subject of a client certificate to a user."""
+        return self._instance.account(request.certificate_name) if request.certificate_name else None
+
+    def _beyond_scope(self, request: Request, scope: frozenset[str]) -> Answer | None:
+        """Return the 403 of a securely scoped OAuth client that has no scope for this API."""
+        switches = self._instance.switches
+        if switches.oauth_scope == "broad" or scope & ALL_SCOPES or switches.oauth_unscoped_allowed:
+            return None
+        for grant in map(AuthScope.parse, switches.auth_scope):
+            if grant.name in scope and grant.covers(request.api, request.method):
+                return None
+        return error_answer(403, "User Not Authorized", "Access to unscoped api is not allowed")
+
+    def _count_failure(self, user_name: str) -> None:
+        with self._lock:
+            failures = self._failures[user_name] = self._failures.get(user_name, 0) + 1
+        if 0 < self._instance.switches.lock_after <= failures:
+            account = self._instance.account(user_name)
+            if account is not None:
+                self._instance.update(_SYSTEM, "sys_user", account.sys_id, {"locked_out": "true"})
 
 
 def _decoded(credentials: str) -> str:
@@ -126,11 +132,3 @@ def _decoded(credentials: str) -> str:
         return base64.b64decode(credentials, validate=True).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
         return ""
-
-
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
-
-
-def _refused() -> Answer:
-    return json_answer(401, {"error_description": "access_denied", "error": "server_error"})

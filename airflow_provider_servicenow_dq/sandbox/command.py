@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import signal
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from airflow_provider_servicenow_dq.sandbox.data import OAUTH_CLIENTS, USERS, SeedUser
+from airflow_provider_servicenow_dq.sandbox.data import API_KEYS, OAUTH_CLIENTS, USERS, SeedUser
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.sandbox.switches import Switches
 
@@ -36,7 +36,9 @@ def _switch(option: Field[Any]) -> click.Option:
         return click.Option([f"{flag}/--no{flag[1:]}"], default=option.default, show_default=True, help=text)
     if isinstance(option.default, tuple):
         names = option.metadata.get("some_of")
-        values: dict[str, Any] = {"type": click.Choice(names)} if names else {"metavar": "RULE"}
+        values: dict[str, Any] = (
+            {"type": click.Choice(names)} if names else {"metavar": option.metadata.get("metavar", "RULE")}
+        )
         return click.Option([flag], multiple=True, help=f"{text} Repeatable.", **values)
     kind: Any = type(option.default)
     if "one_of" in option.metadata:
@@ -54,6 +56,7 @@ def _sign_ins(users: tuple[SeedUser, ...]) -> str:
     lines += [
         f"  OAuth client {client} / {secret}  (acts as {user})" for client, secret, user in OAUTH_CLIENTS
     ]
+    lines += [f"  API key {key}  (acts as {user})" for key, user in API_KEYS]
     return "\n".join(lines)
 
 
@@ -70,10 +73,19 @@ def _sign_ins(users: tuple[SeedUser, ...]) -> str:
     callback=_read_users,
     help="One more user, roles joined by commas. Repeatable.",
 )
-def sandbox(port: int, host: str, users: tuple[SeedUser, ...], **switches: Any) -> None:
+@click.option(
+    "--jwt-key",
+    type=click.File(),
+    help="Public key or certificate (PEM) of an OAuth client that sends JWT assertions, instead of the pair "
+    "whose private half is at /sandbox/jwt_private_key.",
+)
+def sandbox(
+    port: int, host: str, users: tuple[SeedUser, ...], jwt_key: TextIO | None, **switches: Any
+) -> None:
     """Run a ServiceNow to try, its records in memory, until Ctrl-C."""
     try:
-        instance = Sandbox(port, host=host, users=users, **switches)
+        key = jwt_key.read() if jwt_key else None
+        instance = Sandbox(port, host=host, users=users, jwt_key=key, **switches)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if host not in _LOOPBACK:

@@ -30,6 +30,12 @@ class SandboxControl:
         """What clients asked, oldest first."""
         return [LoggedRequest(**item) for item in self._call("requests")]
 
+    @property
+    def jwt_private_key(self) -> str:
+        """The key (PEM, P-256) that an OAuth client may sign JWT assertions with."""
+        key: str = self._call("jwt_private_key")
+        return key
+
     def records(self, table: str) -> list[dict[str, str]]:
         """Return the raw values of all rows of a table, oldest first."""
         rows: list[dict[str, str]] = self._call("records", table=table)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
-_READERS = frozenset({"records", "notes", "requests", "switches"})
+_READERS = frozenset({"records", "notes", "requests", "switches", "jwt_private_key"})
 _WRITERS = frozenset({"fail_next", "barrier", "act_as", "reset", "configure", "clear_requests"})
 
 
@@ -47,4 +47,6 @@ def _call(sandbox: Sandbox, name: str, arguments: dict[str, Any]) -> Any:
         return [asdict(logged) for logged in sandbox.requests]
     if name == "switches":
         return asdict(sandbox.instance.switches)
+    if name == "jwt_private_key":
+        return sandbox.jwt_private_key
     return getattr(sandbox, name)(**arguments)

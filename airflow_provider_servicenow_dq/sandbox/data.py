@@ -42,6 +42,8 @@ USERS = (
 
 #: Client id, secret and the user as whom the client acts.
 OAUTH_CLIENTS = (("sandbox-client", "sandbox-secret", "svc_airflow"),)
+#: API key and the user as whom it acts.
+API_KEYS = (("sandbox-api-key", "svc_airflow"),)
 
 _GROUPS = (
     ("Service Desk", "d625dccec0a8016700a222a0f7900d06", "true"),

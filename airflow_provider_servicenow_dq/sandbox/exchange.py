@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_API = re.compile(r"/api/[a-z]+(?:/v\d+)?/([a-z]+)(?:/|\Z)")
+
+
 @dataclass
 class Request:
     """A request whose body was read; header names are in lower case.
 
     :param target: Path and query as sent.
+    :param certificate_name: Common name of the client's certificate.
     """
 
     method: str
@@ -28,6 +33,13 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
     user: str = ""
+    certificate_name: str = ""
+
+    @cached_property
+    def api(self) -> str:
+        """The REST API that is addressed, such as ``table``, empty if it is none."""
+        match = _API.match(self.path)
+        return match[1] if match else ""
 
     @cached_property
     def path(self) -> str:

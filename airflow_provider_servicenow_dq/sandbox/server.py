@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_servicenow_dq.sandbox.assertions import private_key
 from airflow_provider_servicenow_dq.sandbox.instance import Instance
 from airflow_provider_servicenow_dq.sandbox.service import Service
 from airflow_provider_servicenow_dq.sandbox.switches import Switches
@@ -26,21 +27,34 @@ class Sandbox:
     :param port: 0 takes a free one.
     :param host: Address to listen on.
     :param users: People besides those of the demo data.
+    :param jwt_key: Public key or certificate (PEM) of OAuth clients that send JWT assertions, None for the
+        pair whose other half is :attr:`jwt_private_key`.
     :param switches: Fields of :class:`~airflow_provider_servicenow_dq.sandbox.switches.Switches`.
     """
 
     def __init__(
-        self, port: int = 0, *, host: str = "127.0.0.1", users: Iterable[SeedUser] = (), **switches: Any
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        users: Iterable[SeedUser] = (),
+        jwt_key: str | None = None,
+        **switches: Any,
     ) -> None:
         self._instance = Instance(Switches().changed(**switches), users)
         self._server = HttpServer(host, port)
-        self._service = Service(self._instance, self._server.url)
+        self._service = Service(self._instance, self._server.url, jwt_key)
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
         """Address of the instance, without a slash at the end."""
         return self._server.url
+
+    @property
+    def jwt_private_key(self) -> str:
+        """The key (PEM, P-256) that an OAuth client may sign JWT assertions with; it is always the same."""
+        return private_key()
 
     @property
     def instance(self) -> Instance:

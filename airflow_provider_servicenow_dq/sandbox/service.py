@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.sandbox import answers
 from airflow_provider_servicenow_dq.sandbox.answers import Answer
-from airflow_provider_servicenow_dq.sandbox.auth import Authentication
+from airflow_provider_servicenow_dq.sandbox.auth import API_KEY, Authentication
 from airflow_provider_servicenow_dq.sandbox.exchange import LoggedRequest, Request
 from airflow_provider_servicenow_dq.sandbox.faults import Faults
 from airflow_provider_servicenow_dq.sandbox.load import QueueFullError, Semaphores, SessionFullError, Sessions
@@ -26,13 +26,14 @@ class Service:
     """Answers what clients of an instance send.
 
     :param base_url: Where links in answers point.
+    :param jwt_key: As of :class:`~airflow_provider_servicenow_dq.sandbox.auth.Authentication`.
     """
 
-    def __init__(self, instance: Instance, base_url: str) -> None:
+    def __init__(self, instance: Instance, base_url: str, jwt_key: str | None = None) -> None:
         self.instance = instance
         self.faults = Faults()
         self.log: deque[LoggedRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
-        self.authentication = Authentication(instance)
+        self.authentication = Authentication(instance, jwt_key)
         self._table_api = TableApi(instance, base_url)
         self._semaphores = Semaphores(lambda: instance.switches)
         self._sessions = Sessions(lambda: instance.switches)
@@ -43,7 +44,7 @@ class Service:
         self._resets += 1
         self.faults.clear()
         self.instance.reset()
-        self.authentication.revoke_tokens()
+        self.authentication.forget()
         self.log.clear()
 
     def answer(self, request: Request) -> Answer | None:
@@ -61,7 +62,7 @@ class Service:
         logged = LoggedRequest(
             request.method,
             request.path,
-            request.query,
+            _without_secrets(request),
             self._logged_body(request),
             answer.status if answer else 0,
             request.user,
@@ -73,11 +74,12 @@ class Service:
 
     def _execute(self, request: Request) -> Answer:
         if request.path == TOKEN_PATH:
-            return self.authentication.token_answer(request)
-        account = self.authentication.authenticate(request.headers)
-        if account is None:
-            return answers.not_authenticated()
-        request.user = account.user_name
+            return self.authentication.tokens.answer(request)
+        sign_in = self.authentication.sign_in(request)
+        account = sign_in.account
+        request.user = account.user_name if account else ""
+        if account is None or sign_in.refusal is not None:
+            return sign_in.refusal or answers.not_authenticated()
         try:
             with self._sessions.turn(request.session_id), self._semaphores.transaction():
                 if self.instance.switches.service_ms:
@@ -101,3 +103,10 @@ class Service:
             return request.fields
         except RefusedError:
             return None
+
+
+def _without_secrets(request: Request) -> dict[str, str]:
+    """Return the parameters to remember of a request."""
+    if request.path == TOKEN_PATH:
+        return {}
+    return {name: value for name, value in request.query.items() if name != API_KEY}

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_servicenow_dq.sandbox.journal_rewrites import REWRITES
+from airflow_provider_servicenow_dq.sandbox.scopes import APIS, AuthScope
 
 _RULE = re.compile(r"(?P<table>[a-z0-9_]+)(?:\.(?P<column>[a-z0-9_]+))?(?: when (?P<query>.+))?", re.DOTALL)
 
@@ -103,7 +104,64 @@ class Switches:
         default=True,
         metadata={"help": "The property glide.oauth.inbound.client.credential.grant_type.enabled."},
     )
+    oauth_application_user: bool = field(
+        default=True, metadata={"help": "The OAuth client has an application user to act as."}
+    )
+    oauth_errors: str = field(
+        default="server_error",
+        metadata={
+            "help": "The 401 of the token endpoint: server_error for everything, or the codes of RFC 6749.",
+            "one_of": ("server_error", "rfc"),
+        },
+    )
+    oauth_query_parameters: bool = field(
+        default=False,
+        metadata={"help": "The token endpoint takes parameters from the query as well as from the body."},
+    )
+    oauth_scope: str = field(
+        default="broad",
+        metadata={
+            "help": "Whether OAuth clients are broadly scoped or securely: then a token without the scope "
+            "useraccount is good only for what --auth-scope lists.",
+            "one_of": ("broad", "secure"),
+        },
+    )
+    oauth_unscoped_allowed: bool = field(
+        default=False, metadata={"help": "The property glide.security.oauth_allow_unscoped_clients."}
+    )
+    auth_scope: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "A REST API auth scope, NAME:API[:METHOD].", "metavar": "SCOPE"},
+    )
     token_life_s: int = field(default=1799, metadata={"help": "Seconds that an OAuth access token lives."})
+    refresh_life_s: int = field(
+        default=8_640_000, metadata={"help": "Seconds that an OAuth refresh token lives."}
+    )
+    jwt_one_time: bool = field(default=True, metadata={"help": "A JWT assertion has a jti and is good once."})
+    jwt_public_client: bool = field(
+        default=False, metadata={"help": "A JWT assertion is taken without the client secret."}
+    )
+    jwt_user_field: str = field(
+        default="user_name",
+        metadata={
+            "help": "The column of sys_user that the subject of a JWT assertion is found in.",
+            "one_of": ("user_name", "email", "sys_id"),
+        },
+    )
+    basic_auth: bool = field(
+        default=True, metadata={"help": "Basic authentication is allowed; a policy may forbid it."}
+    )
+    mfa: bool = field(
+        default=False,
+        metadata={"help": "Basic authentication wants a second factor, and answers 401 without."},
+    )
+    lock_after: int = field(
+        default=0, metadata={"help": "Wrong passwords in a row that lock a user out; 0 never does."}
+    )
+    no_api_key: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "An API whose access policy takes no API keys.", "some_of": APIS},
+    )
     time_zone: str = field(
         default="UTC", metadata={"help": "Time zone of every user, seen in display values and gs.* dates."}
     )
@@ -126,6 +184,8 @@ class Switches:
             known = option.metadata.get("some_of")
             if known and not set(getattr(self, option.name)) <= set(known):
                 raise ValueError(f"{option.name} must be some of {', '.join(known)}")
+        for text in self.auth_scope:
+            AuthScope.parse(text)
         for text in (*self.mandatory, *self.abort, *self.hidden, *self.unreadable):
             Rule.parse(text)
         if not all(Rule.parse(text).column for text in self.mandatory):
