@@ -14,6 +14,7 @@ from airflow_provider_servicenow_dq.anomalies.model import (
 )
 from airflow_provider_servicenow_dq.desk import group, result, rollup
 from airflow_provider_servicenow_dq.desk.crew import Crew
+from airflow_provider_servicenow_dq.desk.following import Following
 from airflow_provider_servicenow_dq.desk.order import Order, payload
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
@@ -168,19 +169,10 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
     except ServiceNowError as error:
         crew.failed.append(error)
         return crew
+    following = Following(crew, {entry.id for entry in waiting}, within={*first, *addresses})
     crew.deliver_all([*addresses, *behind], first=first)
-    moved = _moved(desk, waiting, besides=[*first, *addresses])
-    if moved and crew.look(moved):
-        crew.deliver_all(moved)
+    following.deliver_moved()
     return crew
-
-
-def _moved(desk: Desk, entries: Sequence[Entry], *, besides: Sequence[Address]) -> list[Address]:
-    """Return where reports of ours wait that somebody else has taken to a roll-up ticket meanwhile."""
-    with desk.store.begin() as connection:
-        now = outbox.by_ids(connection, [entry.id for entry in entries])
-    still_open = [entry.address for entry in now.values() if entry.state not in {*outbox.ENDED, outbox.DEAD}]
-    return [address for address in dict.fromkeys(still_open) if address not in besides]
 
 
 def _behind(desk: Desk, items: Sequence[_Item], besides: Sequence[Address], run: Run) -> list[Address]:

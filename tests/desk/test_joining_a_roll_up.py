@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+
 import pytest
 from reporting import actions, anomaly, incidents, report
 
@@ -11,6 +14,8 @@ from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.order import Order
 from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.store import outbox
+from airflow_provider_servicenow_dq.store.outbox import Address
 
 
 def storm(desk, task="storm"):
@@ -93,6 +98,56 @@ def test_who_comes_just_before_the_roll_up_takes_it_along_is_told_of_it(make_des
 
     assert opening.results[0]["delivered"]
     assert [each["correlation_id"][:9] for each in incidents(sandbox)] == ["dq:rollup"]
+
+
+def test_what_is_taken_to_a_roll_up_that_had_its_turn_already_is_delivered_too(
+    make_desk, sandbox, monkeypatch
+):
+    report(make_desk(), anomaly("a", severity="critical"), anomaly("z"), max_new_tickets=1)
+    roll_up_was_served = threading.Event()
+    deliver, deliver_all = Crew.deliver, Crew.deliver_all
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    def move_and_die_before_the_second(crew, address):
+        if address.correlation_id.startswith("dq:rollup:"):
+            deliver(crew, address)
+            roll_up_was_served.set()
+            return
+        assert roll_up_was_served.wait(30)
+        monkeypatch.setattr(Crew, "deliver", deliver)
+        monkeypatch.setattr(Crew, "deliver_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            report(make_desk(), anomaly("b", hour=2), task="storm", max_new_tickets=1)
+        monkeypatch.setattr(Crew, "deliver_all", deliver_all)
+        deliver(crew, address)
+
+    monkeypatch.setattr(Crew, "deliver", move_and_die_before_the_second)
+
+    opening = report(make_desk(), anomaly("z", hour=1), anomaly("b", hour=1), task="other", max_new_tickets=9)
+
+    assert [result["delivered"] for result in opening.results] == [True, True]
+    assert sorted(each["correlation_id"][:9] for each in incidents(sandbox)) == ["dq:custom", "dq:rollup"]
+
+
+def test_a_report_that_is_moved_again_and_again_is_left_to_the_retry(make_desk, monkeypatch):
+    desk = make_desk()
+    deliver = Crew.deliver
+    homes = (Address(desk.host, "incident", f"dq:rollup:{number:032}") for number in itertools.count())
+
+    def move_before(crew, address):
+        with desk.store.begin() as connection:
+            waits = [entry.id for entry in outbox.waiting(connection, address)]
+            outbox.move(connection, waits, next(homes))
+        deliver(crew, address)
+
+    monkeypatch.setattr(Crew, "deliver", move_before)
+
+    opening = report(desk, anomaly("b"))
+
+    assert not opening.results[0]["delivered"]
+    assert "moved" in str(opening.pending[0])
 
 
 def test_of_two_that_reach_the_limit_at_once_the_first_decides_where_to(make_desk, sandbox, meanwhile):
