@@ -14,6 +14,8 @@
     - CancelledError               200 that carries an error: the instance cut the transaction off
   - RefusedError                 an answer with the instance's own ``message`` and ``detail``
     - AuthenticationError          401
+      - SecondFactorError            the password is right, and not enough
+      - TokenRefusedError            the token endpoint gave no token: the request itself was never sent
     - ForbiddenError               403 (on a write: look once, it may have been done all the same)
     - RecordNotFoundError          404
   - NotServiceNowError           HTML where JSON was due: hibernating, login page, offline, wrong host
@@ -139,6 +141,14 @@ class RefusedError(ServiceNowError):
 
 class AuthenticationError(RefusedError):
     """401: wrong password, locked user, expired token or an access policy."""
+
+
+class SecondFactorError(AuthenticationError):
+    """The login and password are right, but the instance wants a second factor (MFA) from that user."""
+
+
+class TokenRefusedError(AuthenticationError):
+    """The instance gives no OAuth token; ``detail`` says what has to be in order for this grant."""
 
 
 class ForbiddenError(RefusedError):

@@ -89,7 +89,7 @@ def _connection_fields() -> dict[str, Any]:
         },
         "api_key": {
             "label": "API key",
-            "description": "For api_key. For bearer it is the token; if empty, the password is.",
+            "description": "For api_key, and for bearer, where it is the token; if empty, the password is.",
             "schema": _SECRET,
         },
         "jwt_private_key": {
@@ -104,10 +104,15 @@ def _connection_fields() -> dict[str, Any]:
             "description": "For oauth_jwt: the key ID that the instance's verifier map names.",
             "schema": _TEXT,
         },
+        "scope": {
+            "label": "OAuth scope",
+            "description": "For a securely scoped OAuth client: its scopes, separated by spaces.",
+            "schema": _TEXT,
+        },
         **_network_fields(),
         "projects": {
             "label": "Projects",
-            "description": 'JSON list of projects: [{"key": "DQ", "fields": {...}}, ...].',
+            "description": 'JSON list of projects: [{"id": "sales", "fields": {...}}, ...].',
             "schema": {"type": ["array", "null"], "items": {"type": "object"}},
         },
     }
@@ -177,6 +182,16 @@ def _config_section() -> dict[str, Any]:
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "production",
+                "default": "",
+            },
+            "projects_file": {
+                "description": (
+                    "A YAML file with projects for all connections, a list of them or a mapping by id; "
+                    "relative to AIRFLOW_HOME. A project of the same id in the connection takes its place."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "servicenow_projects.yaml",
                 "default": "",
             },
         },

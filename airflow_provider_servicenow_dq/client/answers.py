@@ -26,6 +26,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     RateLimitedError,
     RecordNotFoundError,
     RefusedError,
+    SecondFactorError,
     ServerError,
     ServiceNowError,
 )
@@ -104,6 +105,8 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> ServiceN
         return RateLimitedError(f"ServiceNow answered 429{words or ': too many requests at once'}", wait)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not _is_asleep(body):
         return ServerError(f"ServiceNow answered {status}{words}", wait)
+    if status == HTTPStatus.UNAUTHORIZED and "X-MFA_TOKEN" in headers:
+        return SecondFactorError(status, message, "the user must show a second factor (MFA)")
     if message:
         return _REFUSALS.get(status, RefusedError)(status, message, detail)
     return _wordless_refusal(status, body) or NotServiceNowError(_page_in_words(status, headers, body))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import logging
 import math
 import re
 import unicodedata
@@ -12,23 +10,22 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_servicenow_dq.client.extras import read_extras, warn_of_unknown_extras
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-log = logging.getLogger(__name__)
+    from collections.abc import Mapping
 
 #: What each way to authenticate needs, in the words of the connection form.
 _NEEDED: dict[str, tuple[str, ...]] = {
     "basic": ("login", "password"),
     "oauth_client_credentials": ("client_id", "client_secret"),
     "oauth_password": ("client_id", "client_secret", "login", "password"),
-    "oauth_jwt": ("client_id", "client_secret", "login", "jwt_private_key"),
+    # The instance may know the client as a public one, without a secret.
+    "oauth_jwt": ("client_id", "login", "jwt_private_key"),
     "api_key": ("api_key",),
     "bearer": ("api_key",),
 }
-_WORDS = {True: {"true", "yes", "on", "1"}, False: {"false", "no", "off", "0"}}
 _NO_ADDRESS = "the host is no address: write it like https://acme.service-now.com"
 _HOST = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+\]")
 
@@ -46,13 +43,15 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class InstanceConfig:
-    """How to reach one instance and as whom. Its text shows no secret.
+    r"""How to reach one instance and as whom. Its text shows no secret.
 
     :param base_url: ``https://acme.service-now.com``, without a trailing slash.
     :param auth_type: One of ``basic``, ``oauth_client_credentials``, ``oauth_password``, ``oauth_jwt``,
         ``api_key``, ``bearer``.
     :param api_key: Value of ``x-sn-apikey``, or the bearer token.
-    :param jwt_private_key: PEM text of the key that signs the JWT assertion.
+    :param jwt_private_key: PEM text of the key that signs the JWT assertion; ``\n`` may stand for its line
+        breaks.
+    :param scope: What an OAuth token is asked for; a securely scoped client needs its scopes named.
     :param client_cert: Path of the client certificate, with ``client_private_key`` if that is another file.
     :param verify: Whether to check the instance's certificate, or the path of a CA file to check it with.
     :param proxy: URL of the proxy to use.
@@ -71,6 +70,7 @@ class InstanceConfig:
     api_key: str | None = field(default=None, repr=False)
     jwt_private_key: str | None = field(default=None, repr=False)
     jwt_kid: str | None = None
+    scope: str | None = None
     client_cert: str | None = None
     client_private_key: str | None = None
     verify: bool | str = True
@@ -134,11 +134,10 @@ class InstanceConfig:
         :param extra: Keys that we do not know are warned of and ignored.
         :raises ServiceNowConfigError: Names the connection and what to do; never holds a secret.
         """
-        given = {key: value for key, value in extra.items() if value is not None and value != ""}
-        _warn_of_unknown_keys(conn_id, given)
+        warn_of_unknown_extras(conn_id, extra, _EXTRA_KEYS)
         try:
-            settings = {key: _read(key, given[key]) for key in _EXTRA_KEYS & given.keys()}
-            if settings.get("auth_type") == "bearer":
+            settings = read_extras(extra, _EXTRA_KEYS)
+            if settings.get("auth_type") in {"api_key", "bearer"}:
                 settings.setdefault("api_key", password or None)
             return cls(_base_url(host, port), login=login or None, password=password or None, **settings)
         except ServiceNowConfigError as error:
@@ -147,17 +146,6 @@ class InstanceConfig:
 
 
 _EXTRA_KEYS = {item.name for item in fields(InstanceConfig)} - {"base_url", "login", "password"}
-#: Read elsewhere, out of the same connection.
-_OTHERS_KEYS = {"projects"}
-
-
-def _warn_of_unknown_keys(conn_id: str, extra: Mapping[str, Any]) -> None:
-    known = sorted(_EXTRA_KEYS | _OTHERS_KEYS)
-    for key in extra:
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known)}"
-            log.warning("Connection %r: unknown extra %r is ignored%s", conn_id, key, hint)
 
 
 def _base_url(host: str | None, port: int | None) -> str:
@@ -227,48 +215,3 @@ def _check_credentials(config: InstanceConfig) -> None:
         raise ServiceNowConfigError(
             f"the key for auth_type {config.auth_type} holds spaces or unprintable characters"
         )
-
-
-def _read_text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise ServiceNowConfigError(f"extra {key!r} must be text")
-    return value.strip()
-
-
-def _read_number(key: str, value: Any) -> float:
-    if not isinstance(value, bool):
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            pass
-    raise ServiceNowConfigError(f"extra {key!r} must be a number")
-
-
-def _read_integer(key: str, value: Any) -> int:
-    number = _read_number(key, value)
-    if not number.is_integer():
-        raise ServiceNowConfigError(f"extra {key!r} must be a whole number")
-    return int(number)
-
-
-def _read_verify(key: str, value: Any) -> bool | str:
-    if isinstance(value, bool):
-        return value
-    word = _read_text(key, value)
-    for meaning, words in _WORDS.items():
-        if word.lower() in words:
-            return meaning
-    return word
-
-
-_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "verify": _read_verify,
-    "timeout_s": _read_number,
-    "max_concurrency": _read_integer,
-    "batch_size": _read_integer,
-}
-
-
-def _read(key: str, value: Any) -> Any:
-    reader: Callable[[str, Any], Any] = _READERS.get(key, _read_text)
-    return reader(key, value)

@@ -11,7 +11,9 @@ from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
     ForbiddenError,
     RefusedError,
+    SecondFactorError,
     ServiceNowError,
+    TokenRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -21,6 +23,17 @@ if TYPE_CHECKING:
 
 #: Somebody waits in front of a button.
 _TIMEOUT_S = 10.0
+
+#: What an instance refuses, by words of its own answer, and what to do about it.
+_FORBIDDEN = {
+    "unscoped api": (
+        "the OAuth client is securely scoped, which is no matter of roles: choose 'Broadly scoped' in its "
+        "record, or give it a scope for the Table API and name that in the extra scope"
+    ),
+    "api level acl": "the role snc_platform_rest_api_access, which itil contains, is missing",
+    "insufficient rights": "the role itil is missing, or an access rule (ACL) of incident hides a field",
+}
+_ROLE_MISSING = "the role itil is missing, or an access rule (ACL) of incident says no"
 
 
 def check_connection(
@@ -42,22 +55,40 @@ def check_connection(
 
 def _read_one_incident(table_api: TableApi, config: InstanceConfig) -> tuple[bool, str]:
     seen = table_api.first_page("incident", {}, fields=("sys_id",), limit=1)
-    who = config.login or config.client_id or "the key's account"
     if not seen and table_api.count("incident", {}):
         # Access rules take rows away after they were counted.
-        return False, f"{config.host} knows {who}, who may not read incidents: the role itil is missing"
-    return True, f"Connected to {config.host} as {who}: incidents can be read"
+        return False, f"{config.host} knows {_who(config)}, who may not read incidents: {_ROLE_MISSING}"
+    return True, f"Connected to {config.host} as {_who(config)}: incidents can be read"
+
+
+def _who(config: InstanceConfig) -> str:
+    """Return as whom we ask, as far as the connection says."""
+    if config.auth_type == "oauth_client_credentials":
+        return f"the user of the OAuth client {config.client_id}"
+    return config.login or f"the user of the {_what_is_shown(config)}"
+
+
+def _what_is_shown(config: InstanceConfig) -> str:
+    """Return what an instance checks."""
+    return {"basic": "login or password", "api_key": "API key", "bearer": "bearer token"}.get(
+        config.auth_type, "OAuth token"
+    )
 
 
 def _in_words(error: ServiceNowError, config: InstanceConfig) -> str:
-    if isinstance(error, AuthenticationError) and config.auth_type.startswith("oauth_"):
-        return f"{error.message}. {error.detail}"
+    if isinstance(error, TokenRefusedError):
+        return f"{error.message}. {error.detail}" if error.detail else error.message
+    if isinstance(error, SecondFactorError):
+        return f"{config.host} knows the login and password, but {error.detail}: no task can do that"
     if isinstance(error, AuthenticationError):
-        secret = {"basic": "login or password", "api_key": "API key"}.get(config.auth_type, "token")
-        return f"{config.host} refuses the {secret}, or the account is locked ({error.message})"
+        return (
+            f"{config.host} refuses the {_what_is_shown(config)}, or the account is locked or inactive, "
+            f"or an access policy does not allow it ({error.message})"
+        )
     if isinstance(error, ForbiddenError):
-        reason = f"{error.message}: {error.detail}"
-        return f"Logged in, but incidents may not be read: the role itil is missing ({reason})"
+        said = f"{error.message}: {error.detail}"
+        known = (words for key, words in _FORBIDDEN.items() if key in said.lower())
+        return f"Logged in, but incidents may not be read: {next(known, _ROLE_MISSING)} ({said})"
     if isinstance(error, RefusedError):
         return f"{config.host} is reached, but refuses to read incidents ({error})"
     return str(error)

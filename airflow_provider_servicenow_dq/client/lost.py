@@ -25,7 +25,13 @@ _HANDSHAKE = {
     "NO_PROTOCOLS_AVAILABLE": "no common version",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refuses the handshake",
     "NO_CERTIFICATE_OR_CRL_FOUND": "the CA file of verify holds no certificate",
-    "KEY_VALUES_MISMATCH": "client_private_key does not belong to client_cert",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate, and client_cert names none",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not know who issued the client certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses the client certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the client certificate has expired",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the client certificate is revoked",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it refuses the client certificate",
+    "TLSV1_ALERT_ACCESS_DENIED": "it refuses the client certificate",
 }
 
 
@@ -50,7 +56,7 @@ def without_answer(error: Exception, host: str) -> ServiceNowError:
 def _never_sent(error: Exception, reason: BaseException, host: str) -> str:
     """Return why the request never left; nothing if it may have."""
     if isinstance(error, requests.exceptions.ProxyError):
-        return f"The proxy does not connect to {host}"
+        return _no_way_through_the_proxy(reason, host)
     if isinstance(reason, SSLError | urllib3_errors.SSLError):
         return _tls_never_began(reason, host)
     if isinstance(reason, urllib3_errors.NameResolutionError):
@@ -60,6 +66,15 @@ def _never_sent(error: Exception, reason: BaseException, host: str) -> str:
     if isinstance(reason, urllib3_errors.NewConnectionError):
         return f"{host} cannot be reached: the connection was refused, or there is no route"
     return ""
+
+
+def _no_way_through_the_proxy(reason: BaseException, host: str) -> str:
+    if isinstance(reason, urllib3_errors.NewConnectionError):
+        return f"The proxy on the way to {host} cannot be reached: check proxy"
+    # The status line of the proxy is all that there is, and only in words.
+    if "407" in str(reason):
+        return f"The proxy on the way to {host} refuses its user or password (407): check proxy"
+    return f"The proxy does not connect to {host}"
 
 
 def _tls_never_began(reason: BaseException, host: str) -> str:

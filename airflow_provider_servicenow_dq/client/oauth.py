@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from airflow_provider_servicenow_dq.client.answers import failure_of, is_json
+from airflow_provider_servicenow_dq.client.lost import without_answer
 from airflow_provider_servicenow_dq.exceptions import (
-    AuthenticationError,
     MayHaveHappenedError,
+    NotServiceNowError,
     ServiceNowConfigError,
     ServiceNowError,
+    TokenRefusedError,
     UnreachableError,
 )
 
@@ -34,6 +37,24 @@ _MARGIN_S = 60.0
 _ALGORITHMS = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 _ASSERTION_LIFE_S = 300
 
+_CLIENT = "the client id or secret is wrong or missing, or the OAuth client is inactive"
+#: What can be wrong with each grant, in the platform's own names: it says ``access_denied`` to all of it.
+_CAUSES = {
+    "oauth_client_credentials": (
+        f"{_CLIENT}; the system property glide.oauth.inbound.client.credential.grant_type.enabled is not "
+        "true; the OAuth client has no OAuth Application User, or that user is inactive"
+    ),
+    "oauth_password": (
+        f"{_CLIENT}; the login or password is wrong; the user is locked out, inactive, or must first reset "
+        "the password"
+    ),
+    "oauth_jwt": (
+        f"{_CLIENT}; the JWT endpoint has no verifier map for jwt_kid with the certificate that belongs to "
+        "jwt_private_key; no active user has the login as the JWT user field; the clocks differ by more than "
+        "5 minutes"
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -50,7 +71,7 @@ def fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> Tok
     """Ask the instance for a token.
 
     :raises UnreachableError: Also where the answer was lost: the request that needed the token was not sent.
-    :raises AuthenticationError: If it refuses.
+    :raises TokenRefusedError: If it refuses.
     """
     # Only those who use OAuth pay for loading it.
     from authlib.integrations.base_client import OAuthError  # noqa: PLC0415  # see above
@@ -59,7 +80,7 @@ def fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> Tok
     grant = _grant(config, on_secret)
     failure: ServiceNowError
     # The instance takes the secret in the body only (glide.oauth.allow.parameters.in.post.body.only).
-    how = "client_secret_post"
+    how = "client_secret_post" if config.client_secret else "none"
     with OAuth2Session(config.client_id, config.client_secret, token_endpoint_auth_method=how) as session:
         session.trust_env = not config.is_loopback
         session.register_compliance_hook("access_token_response", _checked_reply)
@@ -74,11 +95,13 @@ def fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> Tok
                 **grant,
             )
         except OAuthError as error:
-            failure = _refusal(error.error, error.description)
+            failure = _refusal(config, error.error, error.description)
         except MayHaveHappenedError as error:
             failure = UnreachableError(f"No token: {error}", error.retry_after)
         except requests.RequestException as error:
-            failure = UnreachableError(f"No token: {config.host} did not answer ({type(error).__name__})")
+            failure = _lost(error, config.host)
+        except (ValueError, TypeError, OverflowError):
+            failure = NotServiceNowError("No token: the answer of the token endpoint is none of ServiceNow's")
         else:
             return _token_of(reply, on_secret)
     # Raised outside the handler: the library's error carries the request with the secrets in its body.
@@ -87,13 +110,16 @@ def fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> Tok
 
 def _grant(config: InstanceConfig, on_secret: Callable[[str], None]) -> dict[str, str]:
     """Return the form fields that say by what right we ask, beside the client's own."""
+    scope = {"scope": config.scope} if config.scope else {}
     if config.auth_type == "oauth_password":
-        return {"grant_type": "password", "username": config.login or "", "password": config.password or ""}
+        person = {"username": config.login or "", "password": config.password or ""}
+        return {"grant_type": "password"} | person | scope
     if config.auth_type == "oauth_jwt":
         assertion = _assertion(config)
         on_secret(assertion)
-        return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
-    return {"grant_type": "client_credentials"}
+        grant = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        return grant | scope
+    return {"grant_type": "client_credentials"} | scope
 
 
 def _assertion(config: InstanceConfig) -> str:
@@ -135,25 +161,40 @@ def _checked_reply(reply: requests.Response) -> requests.Response:
     raise failure_of(reply.status_code, reply.headers, reply.content)
 
 
-def _refusal(error: str, description: str | None) -> AuthenticationError:
+def _refusal(config: InstanceConfig, error: Any, description: Any) -> TokenRefusedError:
     """Return what a refused token means. ServiceNow says ``access_denied`` for nearly everything."""
-    return AuthenticationError(
+    # A refusal of the REST layer: {"error": {"message", "detail"}}.
+    words = error.get("message") or error.get("detail") if isinstance(error, dict) else description or error
+    return TokenRefusedError(
         HTTPStatus.UNAUTHORIZED,
-        f"No token: {description or error}",
-        "ServiceNow says so for a wrong client id, client secret, login or password, and where the grant is "
-        "switched off or the OAuth client has no user",
+        f"No token from {config.host}: {words}",
+        f"It says so for any of these: {_CAUSES[config.auth_type]}",
     )
+
+
+def _lost(error: requests.RequestException, host: str) -> ServiceNowError:
+    """Return why no answer came. Whatever it is, the request that needed the token was not sent."""
+    failure = without_answer(error, host)
+    if isinstance(failure, MayHaveHappenedError):
+        return UnreachableError(f"No token: {failure}", failure.retry_after)
+    return failure
 
 
 def _token_of(reply: dict[str, Any], on_secret: Callable[[str], None]) -> Token:
     value = reply.get("access_token")
     if not isinstance(value, str) or not value:
-        raise AuthenticationError(HTTPStatus.UNAUTHORIZED, "No token: the answer holds none")
+        raise TokenRefusedError(HTTPStatus.UNAUTHORIZED, "No token: the answer holds none")
     on_secret(value)
     if isinstance(refresh := reply.get("refresh_token"), str):
         on_secret(refresh)
-    try:
-        life = float(reply.get("expires_in") or _USUAL_LIFE_S)
-    except (TypeError, ValueError):
-        life = _USUAL_LIFE_S
+    life = _life_s(reply.get("expires_in"))
     return Token(value, time.monotonic() + life - min(_MARGIN_S, life / 2))
+
+
+def _life_s(expires_in: Any) -> float:
+    """Return the seconds that a token has left; it may be handed out at the very end of its life."""
+    try:
+        life = float(expires_in)
+    except (TypeError, ValueError):
+        return _USUAL_LIFE_S
+    return max(0.0, life) if math.isfinite(life) else _USUAL_LIFE_S

@@ -10,6 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_servicenow_dq import __version__
+from airflow_provider_servicenow_dq.client.tls import check_tls_files
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.client.auth import InstanceAuth
@@ -24,10 +25,12 @@ class InstanceSession(requests.Session):
 
     :param config: The instance. A path given instead of a URL is one of this instance.
     :param auth: What signs every request.
+    :raises ServiceNowConfigError: If a CA file, certificate or key cannot be used.
     """
 
     def __init__(self, config: InstanceConfig, auth: InstanceAuth) -> None:
         super().__init__()
+        check_tls_files(config)
         self.base_url = config.base_url
         self.timeout_s = config.timeout_s
         self.instance_auth = auth
@@ -49,9 +52,11 @@ class InstanceSession(requests.Session):
         """Send a request; ``/api/now/…`` is a path of the instance."""
         if isinstance(url, str) and url.startswith("/"):
             url = self.base_url + url
+        # What a session was given, REQUESTS_CA_BUNDLE and HTTPS_PROXY of the environment would win over.
         if self.verify is not True:
-            # REQUESTS_CA_BUNDLE of the environment would otherwise win over the connection's own choice.
             kwargs.setdefault("verify", self.verify)
+        if self.proxies:
+            kwargs.setdefault("proxies", dict(self.proxies))
         return super().request(method, url, *args, **kwargs)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:

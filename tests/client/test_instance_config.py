@@ -83,7 +83,6 @@ def test_texts_are_coerced_and_nulls_are_unset():
     [
         ({"auth_type": "magic"}, "choose one of basic"),
         ({"auth_type": "oauth_client_credentials", "client_id": "x"}, "needs client_secret"),
-        ({"auth_type": "api_key"}, "needs api_key"),
         ({"auth_type": "api_key", "api_key": "line one\nline two"}, "unprintable"),
         ({"timeout_s": "soon"}, "'timeout_s' must be a number"),
         ({"timeout_s": True}, "'timeout_s' must be a number"),

@@ -1,16 +1,14 @@
-"""Choices, names, journals and whether a connection works."""
+"""Choices, names and journals."""
 
 from __future__ import annotations
 
 import threading
 
 import pytest
-from stub_server import SECRETS, Reply, page
 
 from airflow_provider_servicenow_dq import exceptions
 from airflow_provider_servicenow_dq.client.choices import get_choices
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
-from airflow_provider_servicenow_dq.client.doctor import check_connection
 from airflow_provider_servicenow_dq.client.journal import (
     current_user,
     read_journal,
@@ -186,79 +184,3 @@ def test_our_user_is_the_instances_word_and_else_the_login(sandbox, itil):
         with pytest.raises(exceptions.ServiceNowConfigError, match="login"):
             current_user(TableApi(talk))
     assert current_user(itil) == "svc_airflow"
-
-
-def check(url, **settings):
-    given = {"login": "svc_airflow", "password": "airflow-secret"} | settings
-    return check_connection(InstanceConfig(url, **given))
-
-
-def test_a_connection_that_works_is_said_to(sandbox):
-    assert check(sandbox.url) == (
-        True,
-        f"Connected to {sandbox.url[7:]} as svc_airflow: incidents can be read",
-    )
-    oauth = {
-        "auth_type": "oauth_client_credentials",
-        "client_id": "sandbox-client",
-        "client_secret": "sandbox-secret",
-    }
-    assert check(sandbox.url, **oauth)[0]
-
-
-@pytest.mark.parametrize(
-    ("switches", "settings", "words"),
-    [
-        ({}, {"password": SECRETS["password"]}, "refuses the login or password"),
-        ({}, {"login": "roleless", "password": "roleless-pass"}, "role itil is missing"),
-        ({"hidden": ("incident",)}, {}, "role itil is missing"),
-        (
-            {"client_credentials_enabled": False},
-            {"auth_type": "oauth_client_credentials"},
-            "grant is switched off",
-        ),
-        ({}, {"auth_type": "api_key"}, "refuses the API key"),
-        ({}, {"auth_type": "bearer"}, "refuses the token"),
-    ],
-)
-def test_what_the_instance_refuses_is_said_in_words(sandbox, itil, switches, settings, words):
-    itil.create("incident", {"short_description": "x"})
-    sandbox.configure(**switches)
-    given = {
-        "client_id": "sandbox-client",
-        "client_secret": SECRETS["client_secret"],
-        "api_key": SECRETS["api_key"],
-    }
-    works, sentence = check(sandbox.url, **given | settings)
-    assert not works
-    assert words in sentence
-    assert not any(secret in sentence for secret in (*SECRETS.values(), "airflow-secret"))
-
-
-@pytest.mark.parametrize(
-    ("reply", "words"),
-    [
-        (page("<title>\n Instance Hibernating page\n</title>"), "hibernating"),
-        (page("<p>Your instance is currently offline</p>"), "offline"),
-        (page("<title>Welcome to nginx!</title>"), "no ServiceNow instance"),
-        (page("<title>Not Found</title>", 404), "no ServiceNow instance"),
-        (Reply(302, b"", {"Location": "https://sso.example"}), "redirect"),
-        (Reply(drop=True), "broke"),
-        (Reply(503, b""), "503"),
-        (Reply(body=b'{"result": ['), "cut the transaction off"),
-        (Reply(body=b'{"result": {"odd": 1}}'), "list of records"),
-    ],
-)
-def test_what_is_no_instance_is_said_in_words_at_once(stub, reply, words):
-    stub.script = [reply]
-    works, sentence = check(stub.url)
-    assert not works
-    assert words in sentence
-    assert len(stub.asked) == 1
-
-
-def test_an_instance_that_is_away_is_said_to_be(stub):
-    assert "does not speak TLS" in check(stub.url.replace("http:", "https:"))[1]
-    assert "cannot be reached" in check("http://127.0.0.1:1")[1]
-    assert "unknown (DNS)" in check("https://no-such-instance.invalid")[1]
-    assert "cannot be read" in check("https://127.0.0.1:1", verify="no-such-file.pem")[1]

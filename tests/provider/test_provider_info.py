@@ -25,6 +25,7 @@ EXTRAS = {
     "api_key": ("string", "password", None),
     "jwt_private_key": ("string", "multiline", None),
     "jwt_kid": ("string", None, None),
+    "scope": ("string", None, None),
     "client_cert": ("string", None, None),
     "client_private_key": ("string", None, None),
     "verify": ("string", None, "true"),
