@@ -25,13 +25,18 @@ def store() -> str:
     named = _get(SECTION, "store")
     if named:
         return named
-    home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute()
-    return f"sqlite:///{home / 'servicenow_dq.db'}"
+    return f"sqlite:///{_home() / 'servicenow_dq.db'}"
 
 
 def namespace() -> str:
     """Return the environment's name, which is part of every key."""
     return _get(SECTION, "namespace")
+
+
+def projects_file() -> Path | None:
+    """Return the YAML file of projects for all connections, if there is one; relative to ``AIRFLOW_HOME``."""
+    named = _get(SECTION, "projects_file")
+    return _home() / Path(named).expanduser() if named else None
 
 
 def has_remote_executor() -> bool:
@@ -40,6 +45,10 @@ def has_remote_executor() -> bool:
     return bool(os.environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD")) or not _LOCAL_EXECUTORS.issuperset(
         _executors()
     )
+
+
+def _home() -> Path:
+    return Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute()
 
 
 def _executors() -> Iterator[str]:

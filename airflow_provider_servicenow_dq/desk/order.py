@@ -17,8 +17,13 @@ from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Where a ticket keeps what it is known by, unless its table has no such column.
+CORRELATION: Final = "correlation_id"
+
+_PAIR: Final = ("impact", "urgency")
+
 #: Ours to set: identity, and what the instance numbers.
-_OURS: Final = frozenset({"correlation_id", "number"})
+_OURS: Final = frozenset({CORRELATION, "number"})
 
 _TITLES: Final[Mapping[str, str]] = {
     "check_error": "Check could not run: {check_name} on {dataset}",
@@ -41,8 +46,9 @@ class Order:
     priority: str | None = None
 
     def __post_init__(self) -> None:
-        asked = {**self.project.fields, **self.columns}
-        refused = sorted(name for name in asked if name.startswith("sys_") or name in _OURS)
+        asked = {*self.project.all_columns(), *self.columns}
+        ours = {*_OURS, self.project.key_field}
+        refused = sorted(name for name in asked if name.startswith("sys_") or name in ours)
         if refused:
             raise ServiceNowConfigError(
                 f"{', '.join(refused)} cannot be set: these columns are not yours to write"
@@ -59,13 +65,14 @@ class Order:
 
 
 def payload(
-    order: Order, anomaly: Anomaly, *, correlation_id: str, now: datetime, run: str
+    order: Order, anomaly: Anomaly, *, correlation_id: str, now: datetime, run: str, column: str = CORRELATION
 ) -> dict[str, Any]:
     """Return everything that delivery needs to open or continue the ticket of one anomaly, as plain JSON.
 
+    :param column: Where its table keeps the correlation id.
     :raises ServiceNowConfigError: If a column names a field that anomalies do not have.
     """
-    values = {**order.project.fields, **order.columns}
+    values = {**order.project.columns_for(anomaly), **order.columns}
     fields = {name: _filled(name, text, anomaly) for name, text in values.items()}
     fields.setdefault(
         "short_description", _filled("short_description", _TITLES.get(anomaly.kind, _TITLE), anomaly)
@@ -81,19 +88,17 @@ def payload(
     ]
     own_words = cut(fields.get("description", ""), max(limits["description"], 0))
     fields["description"] = f"{own_words}\n\n{detail}" if own_words else detail
-    wish = parse_priority(order.priority) if order.priority else None
-    impact, urgency = (
-        order.project.pair_for_priority(wish) if wish else order.project.pair_for_severity(anomaly.severity)
-    )
-    fields = {"impact": impact, "urgency": urgency, **fields, "correlation_id": correlation_id}
-    fields.setdefault("correlation_display", "Apache Airflow")
+    wish, pair = _priority(order, anomaly, fields)
+    fields = {**fields, **pair, column: correlation_id}
+    if column == CORRELATION:
+        fields.setdefault("correlation_display", "Apache Airflow")
     fitted = {
         name: cut(harmless(text), COLUMN_LENGTHS.get(name, len(text) + 9)) for name, text in fields.items()
     }
     return {
         "anomaly": anomaly.model_dump(mode="json"),
         "fields": fitted,
-        "wish": wish if "impact" not in values and "urgency" not in values else None,
+        "wish": wish,
         "warnings": cuts,
         "policy": {
             "on_refire": order.project.on_refire,
@@ -103,6 +108,23 @@ def payload(
         "recorded_at": now.isoformat(),
         "run": run,
     }
+
+
+def _priority(order: Order, anomaly: Anomaly, fields: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
+    """Return the priority that is wished for, if one is, and the impact and urgency to ask for.
+
+    Both are what is asked for in plain, else what makes the wish of whoever orders, else what the project
+    says, else what the severity stands for.
+    """
+    asked = {name: fields[name] for name in _PAIR if name in order.columns}
+    if order.priority:
+        wish = parse_priority(order.priority)
+        pair = order.project.pair_for_priority(wish)
+        return None if asked else wish, {**dict(zip(_PAIR, pair, strict=True)), **asked}
+    said = {name: fields[name] for name in _PAIR if name in fields}
+    pair = order.project.pair_for_severity(anomaly.severity)
+    wished = None if said else order.project.wish_for_severity(anomaly.severity)
+    return wished, {**dict(zip(_PAIR, pair, strict=True)), **said}
 
 
 def policy_of(entry_payload: Mapping[str, Any]) -> Policy:

@@ -10,7 +10,6 @@ from airflow_provider_servicenow_dq import settings
 from airflow_provider_servicenow_dq.client.names import Names
 from airflow_provider_servicenow_dq.desk.desk import Desk
 from airflow_provider_servicenow_dq.hooks.store import open_store
-from airflow_provider_servicenow_dq.projects.project import Project, find_project, load_projects
 from airflow_provider_servicenow_dq.store import instances
 
 if TYPE_CHECKING:
@@ -65,12 +64,3 @@ def _remember_connection(desk: Desk, conn_id: str) -> None:
     if known != conn_id:
         with desk.store.begin() as connection:
             instances.learn(connection, desk.host, conn_id=conn_id)
-
-
-def project(hook: ServiceNowHook, name: str | None) -> Project:
-    """Return a project of the connection; the built-in one for None.
-
-    :raises ServiceNowConfigError: If there is none of that name, or one of them makes no sense.
-    """
-    extra = hook.get_connection(hook.servicenow_conn_id).extra_dejson
-    return find_project(load_projects(extra.get("projects")), name)

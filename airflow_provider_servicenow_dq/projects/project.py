@@ -2,39 +2,91 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_provider_servicenow_dq.anomalies.model import Status
+from airflow_provider_servicenow_dq.anomalies.values import AnyCase
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
-from airflow_provider_servicenow_dq.tickets.incident import PRIORITY_PAIRS, SEVERITY_PAIRS
+from airflow_provider_servicenow_dq.projects.columns import Columns
+from airflow_provider_servicenow_dq.projects.near import nearest, nearest_key
+from airflow_provider_servicenow_dq.projects.routing import Route, first_fitting
+from airflow_provider_servicenow_dq.tickets.incident import PRIORITY_PAIRS, SEVERITY_PAIRS, parse_priority
+
+if TYPE_CHECKING:
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 
 DEFAULT_ID: Final = "default"
 
 OnRefire = Literal["reopen", "new", "note", "nothing"]
 GroupBy = Literal["dataset", "dag_run"]
 Severity = Literal["critical", "high", "medium", "low", "info"]
+Effect = Literal["nothing", "work_note", "resolve", "reopen"]
+Direction = Literal["none", "outbound", "inbound", "bidirectional"]
 Level = Annotated[str, Field(pattern="^[0-9]{1,2}$")]
 Pair = tuple[Level, Level]
+#: A priority as people write it: ``1`` to ``5``, ``P1`` to ``P5``.
+Wish = Annotated[str, BeforeValidator(parse_priority)]
+Name = Annotated[str, Field(pattern="^[a-z0-9_]{1,80}$")]
+
+_OUTBOUND: Final = ("outbound", "bidirectional")
+
+
+class Sync(BaseModel):
+    """What is kept in step, and in which direction; one word stands for both.
+
+    :param status: Status of the anomaly and state of the ticket.
+    :param comments: Comments of the anomaly and journal of the ticket.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Direction = "bidirectional"
+    comments: Direction = "bidirectional"
+
+    @property
+    def pushes_status(self) -> bool:
+        """Whether tickets are told the status of their anomalies."""
+        return self.status in _OUTBOUND
+
+    @property
+    def pushes_comments(self) -> bool:
+        """Whether tickets get the comments of their anomalies."""
+        return self.comments in _OUTBOUND
+
+
+def _of_one_word(value: Any) -> Any:
+    return {"status": value, "comments": value} if isinstance(value, str) else value
 
 
 class Project(BaseModel):
     """A named set of rules for opening tickets.
 
-    :param id: Name by which an operator's ``project`` refers to it.
+    :param id: Name by which an operator's ``project`` refers to it; without one its ``key`` is taken.
+    :param key: Another name for it, short and in capitals.
     :param name: For people.
+    :param servicenow_conn_id: The connection to its instance, where it is not the one that the task names.
     :param table: Table of its tickets.
+    :param key_field: Column that keeps our correlation ids (76 characters) in tables without a
+        ``correlation_id``.
     :param fields: Columns of a new ticket; ``{dataset}`` and the other anomaly fields are filled per anomaly.
+    :param routes: More columns for some anomalies: those of the first route that matches.
+    :param assignees: Owner of the anomaly, as its source writes it, to a user of the instance.
     :param severity: Anomaly severity to (impact, urgency).
+    :param impact_mapping: Anomaly severity to impact alone.
+    :param urgency_mapping: Anomaly severity to urgency alone.
+    :param priority: Anomaly severity to a priority wish.
     :param priority_pairs: Priority wish to the (impact, urgency) that this instance's matrix turns into it.
+    :param sync: What is kept in step, and in which direction.
     :param on_refire: What an anomaly does when its ticket is resolved.
     :param reopen_window: For how long after ``resolved_at`` a ticket is reopened; later ones are new tickets.
     :param mute_for: For how long nothing happens after people closed a ticket as false positive or duplicate.
+    :param on_status: What a status of the anomaly does to its tickets; those not named keep the default.
     :param group_by: Put all anomalies of a dataset or a DAG run into one ticket.
+    :param journal: Where comments go: work notes, or the comments that the caller reads as well.
     :param min_severity: Anomalies below it get no ticket.
     :param max_new_tickets: New tickets in one DAG run; the rest share one roll-up ticket.
     :param close_code: Resolution code of tickets that we resolve; by default chosen from the instance's own.
@@ -42,93 +94,117 @@ class Project(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
-    id: str = DEFAULT_ID
+    id: Annotated[str, Field(min_length=1)] = DEFAULT_ID
+    key: Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]{0,24}$")] | None = None
     name: str = ""
-    table: Annotated[str, Field(pattern="^[a-z0-9_]{1,80}$")] = "incident"
-    fields: Mapping[str, str] = {}
+    servicenow_conn_id: str | None = None
+    table: Name = "incident"
+    key_field: Name | None = None
+    fields: Columns = {}
+    routes: tuple[Route, ...] = ()
+    assignees: Mapping[str, str] = {}
     severity: Mapping[Severity, Pair] = {}
+    impact_mapping: Mapping[Severity, Level] = {}
+    urgency_mapping: Mapping[Severity, Level] = {}
+    priority: Mapping[Severity, Wish] = {}
     priority_pairs: Mapping[Level, Pair] = {}
+    sync: Annotated[Sync, BeforeValidator(_of_one_word)] = Sync()
     on_refire: OnRefire = "reopen"
     reopen_window: timedelta = timedelta(hours=72)
     mute_for: timedelta = timedelta(days=30)
+    on_status: Mapping[Annotated[Status, AnyCase], Effect] = {}
     group_by: GroupBy | None = None
+    journal: Literal["work_notes", "comments"] = "work_notes"
     min_severity: Severity = "info"
-    close_code: str | None = None
     max_new_tickets: Annotated[int, Field(ge=1)] = 50
+    close_code: str | None = None
+
+    @model_validator(mode="after")
+    def _say_each_severity_once(self) -> Self:
+        ways = {
+            "severity": self.severity.keys(),
+            "priority": self.priority.keys(),
+            "impact_mapping or urgency_mapping": self.impact_mapping.keys() | self.urgency_mapping.keys(),
+        }
+        said: dict[str, str] = {}
+        for way, severities in ways.items():
+            for severity in severities:
+                if severity in said:
+                    raise ValueError(f"{severity} is in {said[severity]} and in {way}; say it once")
+                said[severity] = way
+        return self
 
     def changed(self, rules: Mapping[str, Any]) -> Project:
         """Return the project with some rules replaced, e.g. by an operator's parameters.
 
+        ``key_field`` is a column of the project's own table, and is no rule for another one.
+
         :raises ServiceNowConfigError: If one makes no sense.
         """
-        return _validated(self.id, {**self.model_dump(), **rules}) if rules else self
+        if rules.get("table", self.table) != self.table:
+            rules = {"key_field": None, **rules}
+        return project_of(self.id, {**self.model_dump(), **rules}) if rules else self
+
+    def columns_for(self, anomaly: Anomaly) -> dict[str, str]:
+        """Return the columns of an anomaly's ticket, its placeholders not filled yet.
+
+        A route's columns go before the project's, and the owner's assignee before both.
+        """
+        route = first_fitting(self.routes, anomaly)
+        owner = (anomaly.owner or "").casefold()
+        assignee = next((user for name, user in self.assignees.items() if name.casefold() == owner), None)
+        return {
+            **self.fields,
+            **(route.fields if route else {}),
+            **({"assigned_to": _literal(assignee)} if assignee else {}),
+        }
+
+    def all_columns(self) -> set[str]:
+        """Return the names of all columns that it may ever set."""
+        return {*self.fields, *(name for route in self.routes for name in route.fields)}
 
     def pair_for_severity(self, severity: str) -> Pair:
         """Return (impact, urgency) for an anomaly's severity."""
+        wish = self.wish_for_severity(severity)
+        if wish:
+            return self.pair_for_priority(wish)
         own: Mapping[str, Pair] = self.severity  # type: ignore[assignment]  # keys are a narrower text
-        return own.get(severity) or SEVERITY_PAIRS[severity]
+        impacts: Mapping[str, str] = self.impact_mapping  # type: ignore[assignment]  # as above
+        urgencies: Mapping[str, str] = self.urgency_mapping  # type: ignore[assignment]  # as above
+        impact, urgency = own.get(severity) or SEVERITY_PAIRS[severity]
+        return impacts.get(severity, impact), urgencies.get(severity, urgency)
+
+    def wish_for_severity(self, severity: str) -> str | None:
+        """Return the priority that the project wishes for an anomaly's severity, if it does."""
+        wishes: Mapping[str, str] = self.priority  # type: ignore[assignment]  # keys are a narrower text
+        return wishes.get(severity)
 
     def pair_for_priority(self, priority: str) -> Pair:
         """Return (impact, urgency) for a priority wish ``"1"`` to ``"5"``."""
         return {**PRIORITY_PAIRS, **self.priority_pairs}[priority]
 
 
-def load_projects(source: Any) -> dict[str, Project]:
-    """Return projects by id from a list of them, a mapping by id, or either as JSON text.
+def project_of(name: object, rules: Mapping[str, Any]) -> Project:
+    """Return a project.
 
-    The built-in ``default`` is always there, unless a project of that id takes its place.
-
-    :raises ServiceNowConfigError: If one makes no sense; names the project and the place.
+    :param name: What to call it in an error.
+    :raises ServiceNowConfigError: If a rule makes no sense; names the place, and for an unknown one the
+        nearest that is known.
     """
-    if isinstance(source, str):
-        try:
-            source = json.loads(source) if source.strip() else None
-        except ValueError as error:
-            raise ServiceNowConfigError(f"projects is not JSON: {error}") from None
-    if isinstance(source, Mapping):
-        source = [{"id": name, **_mapping(f"projects[{name!r}]", rules)} for name, rules in source.items()]
-    if source is None:
-        source = []
-    if not isinstance(source, list):
-        raise ServiceNowConfigError("projects must be a list of projects, or a mapping of them by id")
-    projects = [_project(index, _mapping(f"projects[{index}]", rules)) for index, rules in enumerate(source)]
-    ids = [project.id for project in projects]
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise ServiceNowConfigError(f"projects has {', '.join(map(repr, twice))} twice")
-    return {DEFAULT_ID: Project(), **{project.id: project for project in projects}}
-
-
-def find_project(projects: Mapping[str, Project], name: str | None) -> Project:
-    """Return a project by its id; the built-in one for None.
-
-    :raises ServiceNowConfigError: If there is none of that id; names the nearest.
-    """
-    name = name or DEFAULT_ID
-    if name not in projects:
-        raise ServiceNowConfigError(f"There is no project {name!r}.{_nearest(name, projects)}")
-    return projects[name]
-
-
-def _mapping(place: str, rules: Any) -> Mapping[str, Any]:
-    if not isinstance(rules, Mapping):
-        raise ServiceNowConfigError(f"{place} must be a mapping of settings, not {type(rules).__name__}")
-    return rules
-
-
-def _project(index: int, rules: Mapping[str, Any]) -> Project:
-    return _validated(rules.get("id", index), rules)
-
-
-def _validated(name: object, rules: Mapping[str, Any]) -> Project:
+    if rules.get("key") and "id" not in rules:
+        rules = {"id": rules["key"], **rules}
     try:
         return Project.model_validate(dict(rules))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        hint = _nearest(place, Project.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise ServiceNowConfigError(f"Project {name!r}, at {place}: {first['msg']}.{hint}") from None
+        hint = nearest_key(Project, first["loc"]) if first["type"] == "extra_forbidden" else ""
+        if not hint and place.startswith("on_status.") and place.endswith(".[key]"):
+            hint = nearest(str(first["loc"][1]), sorted(Status))
+        where = f", at {place}" if place else ""
+        raise ServiceNowConfigError(f"Project {name!r}{where}: {first['msg']}.{hint}") from None
 
 
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(sorted(known))}."
+def _literal(text: str) -> str:
+    """Return a text that has no placeholders."""
+    return text.replace("{", "{{").replace("}", "}}")

@@ -10,17 +10,16 @@ import pytest
 
 from airflow_provider_servicenow_dq.operators import servicenow
 
-OPERATORS = [
-    value
-    for value in vars(servicenow).values()
-    if inspect.isclass(value) and value.__module__ == servicenow.__name__
-]
-TREE = ast.parse(Path(servicenow.__file__).read_text(encoding="utf-8"))
+OPERATORS = [getattr(servicenow, name) for name in servicenow.__all__]
+FOLDER = Path(servicenow.__file__).parent
 
 
 def body_of_init(operator):
+    file = Path(inspect.getfile(operator)).read_text(encoding="utf-8")
     (tree,) = [
-        node for node in TREE.body if isinstance(node, ast.ClassDef) and node.name == operator.__name__
+        node
+        for node in ast.parse(file).body
+        if isinstance(node, ast.ClassDef) and node.name == operator.__name__
     ]
     (init,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
     return init.body
@@ -36,6 +35,17 @@ def test_the_operators_of_the_design_are_here():
         "ServiceNowCreateIncidentOperator",
         "ServiceNowGetRecordsOperator",
     }
+
+
+def test_every_operator_that_is_written_can_be_imported_from_the_public_place():
+    written = {
+        node.name
+        for file in FOLDER.glob("*.py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Operator")
+    }
+
+    assert written == set(servicenow.__all__)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

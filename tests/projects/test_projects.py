@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
-from airflow_provider_servicenow_dq.projects.project import Project, find_project, load_projects
+from airflow_provider_servicenow_dq.projects.loading import find_project, load_projects
+from airflow_provider_servicenow_dq.projects.project import Project
 
 SALES = {
     "table": "u_data_issue",

@@ -17,7 +17,7 @@ from airflow_provider_servicenow_dq.operators.servicenow import (
     ServiceNowCreateIncidentOperator,
     ServiceNowDeliverOperator,
 )
-from airflow_provider_servicenow_dq.projects.project import load_projects
+from airflow_provider_servicenow_dq.projects.loading import load_projects
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

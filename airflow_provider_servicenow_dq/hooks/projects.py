@@ -1,0 +1,66 @@
+"""From the name of a project to its rules and the connection that leads to its instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_provider_servicenow_dq import settings
+from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+from airflow_provider_servicenow_dq.projects.loading import (
+    find_project,
+    load_projects,
+    read_projects_file,
+    together,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_servicenow_dq.projects.project import Project
+
+
+class Chosen(NamedTuple):
+    """A project, and a hook for its instance."""
+
+    hook: ServiceNowHook
+    project: Project
+
+
+def choose(servicenow_conn_id: str, name: str | None) -> Chosen:
+    """Return a project and the way to its instance.
+
+    Projects are those of the connection and those of ``[servicenow_dq] projects_file``; where both have one
+    of the same id, the connection's is taken whole. A project that names a connection is worked on through
+    that one.
+
+    :param servicenow_conn_id: Where to look for projects, and the connection of those that name none.
+    :param name: Id or key; the built-in project for None.
+    :raises ServiceNowConfigError: If there is none of that name, one of them makes no sense, or it belongs to
+        another connection than the one that was asked for.
+    """
+    extra = _extra(servicenow_conn_id, needed=name is None)
+    own = load_projects(extra.get("projects"))
+    path = settings.projects_file()
+    project = find_project(together(own, read_projects_file(path)) if path else own, name)
+    conn_id = project.servicenow_conn_id or servicenow_conn_id
+    is_own = own.get(project.id) is project
+    if not is_own and servicenow_conn_id not in {conn_id, ServiceNowHook.default_conn_name}:
+        raise ServiceNowConfigError(
+            f"The task names the connection {servicenow_conn_id!r}, and its project {project.id!r} belongs "
+            f"to {conn_id!r}: leave servicenow_conn_id out, or take another project"
+        )
+    return Chosen(ServiceNowHook(conn_id), project)
+
+
+def _extra(conn_id: str, *, needed: bool) -> Mapping[str, Any]:
+    try:
+        extra: object = ServiceNowHook.get_connection(conn_id).extra_dejson
+    except AirflowNotFoundException:
+        # A project of the file may name a connection that exists, and then nobody needs this one.
+        if needed or conn_id != ServiceNowHook.default_conn_name:
+            raise
+        return {}
+    return extra if isinstance(extra, dict) else {}

@@ -1,0 +1,80 @@
+"""The operator that reads records of any table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_servicenow_dq.client.query import Query
+    from airflow_provider_servicenow_dq.client.table import Record
+
+
+class ServiceNowGetRecordsOperator(BaseOperator):
+    """Read all records that match, and return them, or write them to object storage as JSON lines.
+
+    :param table: Table to read. (templated)
+    :param query: Equal conditions by column, or a ``Query``; an encoded one as ``Query.raw("…")``.
+        (templated)
+    :param fields: Columns to read; all by default. (templated)
+    :param output_path: Where to write instead of returning, e.g.
+        ``s3://aws_default@bucket/incidents.jsonl``. (templated)
+    :param servicenow_conn_id: The Airflow connection to use. (templated)
+    """
+
+    template_fields: Sequence[str] = ("table", "query", "fields", "output_path", "servicenow_conn_id")
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        query: Query | Mapping[str, Any],
+        fields: Sequence[str] | None = None,
+        output_path: str | None = None,
+        servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.table = table
+        self.query = query
+        self.fields = fields
+        self.output_path = output_path
+        self.servicenow_conn_id = servicenow_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:  # noqa: ARG002 (Airflow's signature)
+        """Return the records, or the path and their count."""
+        hook = ServiceNowHook(self.servicenow_conn_id)
+        try:
+            records = hook.find_records(self.table, self.query, fields=self.fields)
+            if self.output_path is None:
+                return list(records)
+            from airflow.sdk import ObjectStoragePath  # noqa: PLC0415 (loads fsspec)
+
+            return _write_lines(records, ObjectStoragePath(self.output_path))
+        finally:
+            hook.close()
+
+
+def _write_lines(records: Iterable[Record], path: ObjectStoragePath) -> dict[str, Any]:
+    count = 0
+    # Read to the end first: closing a half-written object publishes it.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as lines:
+        for record in records:
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+        lines.seek(0)
+        if path.protocol == "file":
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # Airflow left it so
+            shutil.copyfileobj(lines, file)
+    return {"path": str(path), "count": count}
