@@ -32,10 +32,11 @@ HEADER_TOO_LARGE_PAGE = (
     "<!doctype html><html><head><title>HTTP Status 400 - Bad Request</title></head>"
     "<body><h1>HTTP Status 400 - Bad Request</h1><p>Request header is too large</p></body></html>"
 )
+MAXIMUM_TIME = "Transaction cancelled: maximum execution time exceeded"
 CANCELLED = {
     "error": {
-        "message": "Transaction cancelled: maximum execution time exceeded",
-        "detail": "Transaction cancelled: maximum execution time exceeded "
+        "message": MAXIMUM_TIME,
+        "detail": f"{MAXIMUM_TIME} "
         "Check logs for error trace or enable glide.rest.debug property to verify REST request processing",
     },
     "status": "failure",
@@ -44,12 +45,16 @@ CANCELLED = {
 
 @dataclass(slots=True)
 class Answer:
-    """One HTTP response; ``Content-Length`` and ``Date`` are the server's."""
+    """One HTTP response; ``Content-Length`` and ``Date`` are the server's.
+
+    :param is_cancelled: The transaction was ended by its quota.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = _JSON
     headers: list[tuple[str, str]] = field(default_factory=list)
+    is_cancelled: bool = False
 
 
 def json_answer(status: int, content: Any, headers: list[tuple[str, str]] | None = None) -> Answer:
@@ -78,6 +83,31 @@ def not_authenticated() -> Answer:
 def not_authorized() -> Answer:
     """Return the 403 of a user without the role that the Table API wants."""
     return error_answer(403, "User Not Authorized", "Failed API level ACL Validation")
+
+
+def no_such_resource() -> Answer:
+    """Return the 400 of an address that leads nowhere."""
+    return error_answer(400, "Requested URI does not represent any resource")
+
+
+def cancelled(executed: Answer | None = None, *, parsable: bool = True) -> Answer:
+    """Return the 200 of a transaction that its quota ended: the rows streamed so far, then the error.
+
+    :param executed: What would have been answered.
+    :param parsable: Whether it is well-formed; "likely the payload will not be" (KB1297438).
+    """
+    rows = json.loads(executed.body).get("result", []) if executed and executed.body else []
+    so_far = {"result": rows[: len(rows) // 2 + 1]} if isinstance(rows, list) else {}
+    answer = json_answer(200, {**so_far, **CANCELLED})
+    if not parsable:
+        answer.body = b'{"result":[{"number":"INC00100' + json_answer(200, CANCELLED).body[1:]
+    answer.is_cancelled = True
+    return answer
+
+
+def cancelled_in_queue() -> Answer:
+    """Return the 500 of a transaction whose quota ended before its turn came."""
+    return json_answer(500, CANCELLED)
 
 
 def too_busy() -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,7 @@ class Request:
 
     :param target: Path and query as sent.
     :param certificate_name: Common name of the client's certificate.
+    :param deadline: When its quota ends, by the monotonic clock.
     """
 
     method: str
@@ -34,6 +36,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     user: str = ""
     certificate_name: str = ""
+    deadline: float = math.inf
 
     @cached_property
     def api(self) -> str:

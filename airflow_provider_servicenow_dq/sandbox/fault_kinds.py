@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,18 +85,8 @@ def _forbidden_but_done(_: Faults, request: Request, execute: Execute, __: dict[
 
 def _cancelled(_: Faults, request: Request, execute: Execute, options: dict[str, Any]) -> Answer:
     """Answer 200 with the quota's error after what was streamed so far, well-formed or not."""
-    body = execute(request).body if options["executed"] else b""
-    rows = json.loads(body).get("result", []) if body else []
-    content = (
-        {"result": rows[: len(rows) // 2 + 1], **answers.CANCELLED}
-        if isinstance(rows, list)
-        else answers.CANCELLED
-    )
-    answer = answers.json_answer(200, content)
-    if not options["parsable"]:
-        tail = answers.json_answer(200, answers.CANCELLED).body[1:]
-        answer.body = b'{"result":[{"number":"INC00100' + tail
-    return answer
+    executed = execute(request) if options["executed"] else None
+    return answers.cancelled(executed, parsable=options["parsable"])
 
 
 def _page(page: str) -> Callable[[Faults, Request, Execute, dict[str, Any]], Answer]:

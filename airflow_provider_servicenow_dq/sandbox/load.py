@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ _REMEMBERED_SESSIONS = 1000
 
 class QueueFullError(Exception):
     """All semaphores are held and nothing more can wait for them."""
+
+
+class QueueTimeoutError(Exception):
+    """The quota of a transaction ended while it was waiting."""
 
 
 class SessionFullError(Exception):
@@ -36,18 +41,20 @@ class Semaphores:
         self._waiting: deque[threading.Event] = deque()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, deadline: float) -> Iterator[None]:
         """Hold one semaphore.
 
+        :param deadline: Until when to wait for it, by the monotonic clock.
         :raises QueueFullError: All are held, and the queue is full.
+        :raises QueueTimeoutError: None was free in time.
         """
-        self._acquire()
+        self._acquire(deadline)
         try:
             yield
         finally:
             self._release()
 
-    def _acquire(self) -> None:
+    def _acquire(self, deadline: float) -> None:
         with self._lock:
             if self._running < self._switches().semaphores and not self._waiting:
                 self._running += 1
@@ -56,7 +63,12 @@ class Semaphores:
                 raise QueueFullError
             turn = threading.Event()
             self._waiting.append(turn)
-        turn.wait()
+        if turn.wait(min(deadline - time.monotonic(), threading.TIMEOUT_MAX)):
+            return
+        with self._lock:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                raise QueueTimeoutError
 
     def _release(self) -> None:
         """Hand the semaphore to who has waited longest."""

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.sandbox import answers
 from airflow_provider_servicenow_dq.sandbox.answers import Answer
+from airflow_provider_servicenow_dq.sandbox.apis import Apis
 from airflow_provider_servicenow_dq.sandbox.auth import API_KEY, Authentication
+from airflow_provider_servicenow_dq.sandbox.batch_api import ConnectionLostError
 from airflow_provider_servicenow_dq.sandbox.exchange import LoggedRequest, Request
 from airflow_provider_servicenow_dq.sandbox.faults import Faults
-from airflow_provider_servicenow_dq.sandbox.load import QueueFullError, Semaphores, SessionFullError, Sessions
+from airflow_provider_servicenow_dq.sandbox.load import (
+    QueueFullError,
+    QueueTimeoutError,
+    Semaphores,
+    SessionFullError,
+    Sessions,
+)
 from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
-from airflow_provider_servicenow_dq.sandbox.table_api import TableApi
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.instance import Instance
@@ -34,7 +41,7 @@ class Service:
         self.faults = Faults()
         self.log: deque[LoggedRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self.authentication = Authentication(instance, jwt_key)
-        self._table_api = TableApi(instance, base_url)
+        self._apis = Apis(instance, base_url, self.faults)
         self._semaphores = Semaphores(lambda: instance.switches)
         self._sessions = Sessions(lambda: instance.switches)
         self._resets = 0
@@ -56,7 +63,10 @@ class Service:
             # What was under way at a reset must not write into the world after it.
             return self._execute(arrived) if resets == self._resets else answers.too_busy()
 
-        answer = self.faults.run(request, execute)
+        try:
+            answer = self.faults.run(request, execute)
+        except ConnectionLostError:
+            answer = None
         if resets != self._resets:
             return answer
         logged = LoggedRequest(
@@ -80,20 +90,23 @@ class Service:
         request.user = account.user_name if account else ""
         if account is None or sign_in.refusal is not None:
             return sign_in.refusal or answers.not_authenticated()
+        request.deadline = time.monotonic() + self._quota(request)
         try:
-            with self._sessions.turn(request.session_id), self._semaphores.transaction():
-                if self.instance.switches.service_ms:
-                    time.sleep(self.instance.switches.service_ms / 1000)
-                if not account.may_use_api:
-                    answer = answers.not_authorized()
-                else:
-                    answer = self._table_api.answer(account, request)
+            with self._sessions.turn(request.session_id), self._semaphores.transaction(request.deadline):
+                answer = self._apis.answer(account, request)
         except SessionFullError:
             return Answer(202)
         except QueueFullError:
             return answers.too_busy()
+        except QueueTimeoutError:
+            return answers.cancelled_in_queue()
         answer.headers += answers.platform_headers(new_session=not request.session_id)
         return answer
+
+    def _quota(self, request: Request) -> float:
+        """Return the seconds that a transaction may take, its time in the queue included."""
+        switches = self.instance.switches
+        return switches.batch_quota_s if request.api == "batch" else switches.quota_s
 
     def _logged_body(self, request: Request) -> dict[str, Any] | None:
         """Return the fields of a body; those of the token endpoint are secrets and are left out."""

@@ -172,6 +172,38 @@ class Switches:
         default=10,
         metadata={"help": "Requests of one session that may wait; the next gets a 202 and is dropped."},
     )
+    quota_s: float = field(
+        default=60.0,
+        metadata={"help": "Seconds that a transaction may take, waiting included; then it is cancelled."},
+    )
+    quota_commits: bool = field(
+        default=False, metadata={"help": "A write that a quota cancels is done all the same."}
+    )
+    batch_quota_s: float = field(
+        default=30.0, metadata={"help": "Seconds that a batch may take; what is left then is unserviced."}
+    )
+    batch_cut_status: int = field(
+        default=500, metadata={"help": "Status of the request in a batch that its quota cuts off."}
+    )
+    batch_order: str = field(
+        default="sent",
+        metadata={"help": "Order of the answers in a batch.", "one_of": ("sent", "shuffled")},
+    )
+    batch_input_bytes: int = field(
+        default=5_242_880,
+        metadata={"help": "The property glide.rest.batch.max.inputSize: the largest body within a batch."},
+    )
+    batch_output_bytes: int = field(
+        default=10_485_760,
+        metadata={"help": "The property glide.rest.batch.max.outputSize: the largest answer within a batch."},
+    )
+    negotiation_status: str = field(
+        default="exact",
+        metadata={
+            "help": "Content types that are not supported: exactly 406 and 415, or 400 for both.",
+            "one_of": ("exact", "400"),
+        },
+    )
     clock_offset_s: float = field(
         default=0.0, metadata={"help": "Seconds that the instance's clock is ahead."}
     )

@@ -6,7 +6,13 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from airflow_provider_servicenow_dq.sandbox.answers import Answer, error_answer, json_answer
+from airflow_provider_servicenow_dq.sandbox.answers import (
+    Answer,
+    error_answer,
+    json_answer,
+    no_such_resource,
+)
+from airflow_provider_servicenow_dq.sandbox.content import check_accept, check_json, no_such_method
 from airflow_provider_servicenow_dq.sandbox.display import Shape
 from airflow_provider_servicenow_dq.sandbox.instance import NO_RECORD, Instance
 from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
@@ -17,7 +23,6 @@ if TYPE_CHECKING:
 
 _PATH = re.compile(r"/api/now(?:/(?P<version>v[12]))?/table/(?P<table>[^/]+)(?:/(?P<sys_id>[^/]+))?/?")
 _DEFAULT_LIMIT = 10_000
-_MAX_BODY = 10_485_760
 
 
 class TableApi:
@@ -31,38 +36,26 @@ class TableApi:
         self._base_url = base_url
 
     def answer(self, account: Account, request: Request) -> Answer:
-        """Return the answer to an authenticated request."""
+        """Return the answer to an authenticated request.
+
+        :raises RefusedError: The instance says no.
+        """
         match = _PATH.fullmatch(request.path)
         if match is None:
-            return error_answer(400, "Requested URI does not represent any resource")
+            return no_such_resource()
         table, sys_id = match["table"], match["sys_id"]
-        try:
-            self._check(request, table)
-            if sys_id is None:
-                return self._collection(account, request, table, match["version"])
-            return self._item(account, request, table, sys_id)
-        except RefusedError as refusal:
-            return error_answer(refusal.status, refusal.message, refusal.detail)
+        self._check(request, table)
+        if sys_id is None:
+            return self._collection(account, request, table, match["version"])
+        return self._item(account, request, table, sys_id)
 
     def _check(self, request: Request, table: str) -> None:
         """Refuse what never gets as far as the table.
 
         :raises RefusedError: Unknown table, unacceptable or unreadable content.
         """
-        accept = request.headers.get("accept", "*/*")
-        if not any(kind in accept for kind in ("*/*", "application/*", "application/json")):
-            raise RefusedError(406, f"Unsupported Accept type: {accept}")
-        if request.body:
-            content_type = request.headers.get("content-type", "")
-            if "application/json" not in content_type.lower():
-                raise RefusedError(415, f"Unsupported Content-Type: {content_type}")
-            if len(request.body) > _MAX_BODY:
-                raise RefusedError(
-                    400,
-                    "Exception while reading request",
-                    f"Rejected large REST payload with content-length = {len(request.body)} bytes. "
-                    f"Max allowed: {_MAX_BODY} bytes.",
-                )
+        check_accept(request, self._instance.switches)
+        check_json(request, self._instance.switches)
         if table not in TABLES:
             raise RefusedError(400, f"Invalid table {table}")
 
@@ -70,7 +63,7 @@ class TableApi:
         if request.method in {"GET", "HEAD"}:
             return self._list(account, request, table, version)
         if request.method != "POST":
-            return _no_such_method(request)
+            raise no_such_method(request)
         input_display = request.is_true("sysparm_input_display_value")
         row = self._instance.insert(account, table, request.fields, input_display=input_display)
         location = ("Location", f"{self._base_url}/api/now/table/{table}/{row['sys_id']}")
@@ -95,7 +88,7 @@ class TableApi:
             self._instance.delete(account, table, sys_id)
             return Answer(204)
         else:
-            return _no_such_method(request)
+            raise no_such_method(request)
         return json_answer(200, {"result": self._shape(account, request, table).record(row)})
 
     def _list(self, account: Account, request: Request, table: str, version: str | None) -> Answer:
@@ -158,7 +151,3 @@ class TableApi:
 def _positive(text: str | None, default: int) -> int:
     """Return a parameter as a number; what is none, or negative, counts as not given."""
     return int(text) if text is not None and text.isascii() and text.isdecimal() else default
-
-
-def _no_such_method(request: Request) -> Answer:
-    return error_answer(405, "Method not supported", f"{request.method} is not supported by this resource")

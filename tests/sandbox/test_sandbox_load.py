@@ -70,3 +70,30 @@ def test_a_connection_is_kept_for_the_next_request(sandbox, client):
                 connections.add(answer.raw.connection.sock.getsockname())
                 _ = answer.content
     assert len(connections) == 1
+
+
+def test_a_transaction_that_runs_into_its_quota_is_cancelled_with_200(sandbox, client):
+    sandbox.configure(service_ms=200, quota_s=0.05)
+    answer = client.table("POST", "incident", json={})
+    assert answer.status_code == 200
+    assert answer.json()["error"]["message"] == "Transaction cancelled: maximum execution time exceeded"
+    assert sandbox.records("incident") == []
+    sandbox.configure(quota_commits=True)
+    assert client.table("POST", "incident", json={}).json()["status"] == "failure"
+    assert len(sandbox.records("incident")) == 1
+    cut = client.table("GET", "incident").json()
+    assert (len(cut["result"]), cut["status"]) == (1, "failure")
+
+
+def test_a_transaction_whose_quota_ends_in_the_queue_is_cancelled_with_500(sandbox, client):
+    sandbox.configure(service_ms=500, semaphores=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.table, "POST", "incident", json={})
+        time.sleep(0.1)
+        sandbox.configure(quota_s=0.05)
+        late = client.table("POST", "incident", json={})
+        assert late.status_code == 500
+        assert "maximum execution time exceeded" in late.json()["error"]["detail"]
+        assert first.result().status_code == 201
+    sandbox.configure(quota_s=60, service_ms=0)
+    assert len(client.table("GET", "incident").json()["result"]) == 1

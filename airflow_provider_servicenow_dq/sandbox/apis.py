@@ -1,0 +1,78 @@
+"""Every REST API of the instance behind one door: addresses, access to them, and their share of time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_servicenow_dq.sandbox import answers
+from airflow_provider_servicenow_dq.sandbox.batch_api import BatchApi
+from airflow_provider_servicenow_dq.sandbox.content import as_xml, wants_xml
+from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
+from airflow_provider_servicenow_dq.sandbox.table_api import TableApi
+
+if TYPE_CHECKING:
+    from airflow_provider_servicenow_dq.sandbox.answers import Answer
+    from airflow_provider_servicenow_dq.sandbox.exchange import Request
+    from airflow_provider_servicenow_dq.sandbox.faults import Faults
+    from airflow_provider_servicenow_dq.sandbox.instance import Instance
+    from airflow_provider_servicenow_dq.sandbox.rules import Account
+
+
+class Api(Protocol):
+    """One REST API."""
+
+    def answer(self, account: Account, request: Request) -> Answer:
+        """Answer an authenticated request.
+
+        :raises RefusedError: The instance says no.
+        """
+
+
+class Apis:
+    """Answers requests of people who are signed in.
+
+    :param base_url: Where links in answers point.
+    :param faults: What goes wrong with requests within a batch.
+    """
+
+    def __init__(self, instance: Instance, base_url: str, faults: Faults) -> None:
+        self._instance = instance
+        self._apis: dict[str, Api] = {
+            "table": TableApi(instance, base_url),
+            "batch": BatchApi(instance, self.answer, faults),
+        }
+
+    def answer(self, account: Account, request: Request) -> Answer:
+        """Return the answer to a request, within the time that it has left."""
+        answer = self._json_answer(account, request)
+        return as_xml(answer) if wants_xml(request) else answer
+
+    def _json_answer(self, account: Account, request: Request) -> Answer:
+        api = self._apis.get(request.api)
+        try:
+            if api is None:
+                return answers.no_such_resource()
+            if not account.may_use_api:
+                return answers.not_authorized()
+            if request.api != "batch" and not self._work(request):
+                return self._cut_off(api, account, request)
+            return api.answer(account, request)
+        except RefusedError as refusal:
+            return answers.error_answer(refusal.status, refusal.message, refusal.detail)
+
+    def _work(self, request: Request) -> bool:
+        """Take the time of a transaction; tell whether it fits into the request's quota."""
+        seconds = self._instance.switches.service_ms / 1000
+        if seconds:
+            left = max(0.0, request.deadline - time.monotonic())
+            time.sleep(min(seconds, left))
+            return left > seconds
+        return True
+
+    def _cut_off(self, api: Api, account: Account, request: Request) -> Answer:
+        """Answer for a transaction that its quota ends: what was read so far, and maybe what was written."""
+        is_read = request.method in {"GET", "HEAD"}
+        if is_read or self._instance.switches.quota_commits:
+            return answers.cancelled(api.answer(account, request))
+        return answers.cancelled()
