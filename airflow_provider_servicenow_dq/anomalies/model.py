@@ -15,7 +15,8 @@ from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
 #: Part of every fingerprint: raising it makes every known problem a new one.
 _IDENTITY_VERSION = "1"
-_SOURCE = r"[a-z0-9_.]{1,40}"
+#: What the name of a source looks like.
+SOURCE_PATTERN = r"[a-z0-9_.]{1,40}"
 _HASH = r"[0-9a-f]{32}"
 # These keep an anomaly as an object with a life of its own, so its id, and not the check's, is the problem's.
 _SOURCES_WITH_OBJECTS = frozenset({"datadog", "qualytics"})
@@ -123,7 +124,7 @@ class Anomaly(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Annotated[str, StringConstraints(strict=True, pattern=f"^{_SOURCE}$")]
+    source: Annotated[str, StringConstraints(strict=True, pattern=f"^{SOURCE_PATTERN}$")]
     source_instance: Name | None = None
     external_id: Id | None = None
     external_id_is_int: bool = False
@@ -206,7 +207,7 @@ def anomaly_key(anomaly: Anomaly, namespace: str = "") -> str:
 
 def correlation_id(source: str, key: str) -> str:
     """Return what a ticket of this key carries in ``correlation_id``, at most 76 characters of 100."""
-    if not re.fullmatch(_SOURCE, source) or not re.fullmatch(_HASH, key):
+    if not re.fullmatch(SOURCE_PATTERN, source) or not re.fullmatch(_HASH, key):
         raise AnomalyFormatError(source, "correlation_id", f"cannot be made of {source!r} and {key!r}")
     return f"dq:{source}:{key}"
 

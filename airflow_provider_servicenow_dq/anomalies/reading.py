@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_servicenow_dq.anomalies import airflow_sql, custom, dbt, great_expectations, qualytics
+from airflow_provider_servicenow_dq.anomalies import adapters, custom
+from airflow_provider_servicenow_dq.anomalies.adapters import AUTO, SOURCES
 from airflow_provider_servicenow_dq.anomalies.foreign import joined, shown
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Report
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
-AUTO = "auto"
+if TYPE_CHECKING:
+    from airflow_provider_servicenow_dq.anomalies.adapter import Adapter
+
+__all__ = ["AUTO", "SOURCES", "read_report"]
+
 #: A list of payloads may hold payloads that are lists; nothing is nested deeper than that.
 _MAX_DEPTH = 2
-
-
-class _Adapter(Protocol):
-    """What a module must have to be an adapter."""
-
-    SOURCE: str
-
-    def recognises(self, payload: object) -> bool:
-        """Whether the payload has a form of this source."""
-
-    @property
-    def read(self) -> Callable[..., Report]:
-        """Reads a payload; its keyword-only parameters are the adapter's options."""
-
-
-# Our own form comes first: it is recognised by names that no tool's payload has at its top.
-_IN_ORDER: tuple[_Adapter, ...] = (custom, airflow_sql, dbt, great_expectations, qualytics)
-_ADAPTERS = {adapter.SOURCE: adapter for adapter in _IN_ORDER}
-_OPTIONS = {
-    source: [
-        parameter.name
-        for parameter in inspect.signature(adapter.read).parameters.values()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    ]
-    for source, adapter in _ADAPTERS.items()
-}
-#: Sources that :func:`read_report` has an adapter for.
-SOURCES = tuple(_ADAPTERS)
 
 
 def read_report(payload: object, *, source: str = AUTO, options: Mapping[str, Any] | None = None) -> Report:
@@ -51,18 +27,19 @@ def read_report(payload: object, *, source: str = AUTO, options: Mapping[str, An
     ``source`` it names, whatever ``source`` is given.
 
     :param payload: What a tool reports; the forms are described by the adapters' ``read``.
-    :param source: One of :data:`SOURCES`, or ``auto`` to recognise it by its shape.
+    :param source: One of :data:`SOURCES`, the source of an adapter that a package brings
+        (:mod:`~.entry_points`), or ``auto`` to recognise each payload by its shape.
     :param options: Keyword arguments of the adapters. Those that another adapter takes are let pass, because
         a list may hold payloads of several tools.
     """
-    if source != AUTO and source not in _ADAPTERS:
-        raise AnomalyFormatError(source, "source", f"is not known; known are {AUTO}, {', '.join(SOURCES)}")
     given = dict(options or {})
-    known = {name for names in _OPTIONS.values() for name in names}
+    if source != AUTO:
+        adapters.named(source)
     for name in given:
-        if name not in known:
+        if not adapters.is_option(name):
+            known = ", ".join(adapters.options())
             raise AnomalyFormatError(
-                source, "source_options", f"{shown(name)} is not known; known are {', '.join(sorted(known))}"
+                source, "source_options", f"{shown(name)} is not known; known are {known}"
             )
     return _read(payload, source, given, path="", depth=0)
 
@@ -82,31 +59,19 @@ def _read(payload: object, source: str, options: dict[str, Any], *, path: str, d
         )
     try:
         adapter = _adapter_for(payload, source)
-        wanted = {name: value for name, value in options.items() if name in _OPTIONS[adapter.SOURCE]}
+        wanted = {name: value for name, value in options.items() if name in adapter.options}
         return adapter.read(payload, **wanted)
     except AnomalyFormatError as refusal:
         raise AnomalyFormatError(refusal.source, joined(path, refusal.path), refusal.reason) from None
 
 
-def _adapter_for(payload: object, source: str) -> _Adapter:
+def _adapter_for(payload: object, source: str) -> Adapter:
     if isinstance(payload, Anomaly):
-        return custom
+        return adapters.named(custom.SOURCE)
     if isinstance(payload, Mapping):
         own = payload.get("source")
         if isinstance(own, str) and {"dataset", "check_name"} <= payload.keys():
-            return custom
-        if source == AUTO and isinstance(own, str) and own in _ADAPTERS:
-            return _ADAPTERS[own]
-    if source != AUTO:
-        return _ADAPTERS[source]
-    for adapter in _ADAPTERS.values():
-        if adapter.recognises(payload):
-            return adapter
-    raise AnomalyFormatError(AUTO, "", _unrecognised(payload))
-
-
-def _unrecognised(payload: object) -> str:
-    reason = f"{shown(payload)} is the payload of no known source; known are {', '.join(SOURCES)}"
-    if isinstance(payload, str):
-        return f"{reason}. A text can be many things: name the source, or pass the object instead of its text"
-    return reason
+            return adapters.named(custom.SOURCE)
+        if source == AUTO and isinstance(own, str) and own in adapters.sources():
+            return adapters.named(own)
+    return adapters.recognised(payload) if source == AUTO else adapters.named(source)
