@@ -9,6 +9,7 @@ from airflow_provider_servicenow_dq.sandbox import answers
 from airflow_provider_servicenow_dq.sandbox.batch_api import BatchApi
 from airflow_provider_servicenow_dq.sandbox.content import as_xml, wants_xml
 from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
+from airflow_provider_servicenow_dq.sandbox.stats_api import StatsApi
 from airflow_provider_servicenow_dq.sandbox.table_api import TableApi
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Apis:
         self._instance = instance
         self._apis: dict[str, Api] = {
             "table": TableApi(instance, base_url),
+            "stats": StatsApi(instance),
             "batch": BatchApi(instance, self.answer, faults),
         }
 

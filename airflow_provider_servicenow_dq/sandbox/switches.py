@@ -92,6 +92,14 @@ class Switches:
         default=(),
         metadata={"help": "A field ACL, TABLE.COLUMN: left out of every answer to others than admin."},
     )
+    query_acl: bool = field(
+        default=False,
+        metadata={"help": "A query of the Table API that names an unreadable column is refused with 403."},
+    )
+    stats_hide_rows: bool = field(
+        default=False,
+        metadata={"help": "The Aggregate API counts only the rows that the user sees, instead of all."},
+    )
     reference_names: str = field(
         default="raw",
         metadata={

@@ -15,6 +15,7 @@ from airflow_provider_servicenow_dq.sandbox.answers import (
 from airflow_provider_servicenow_dq.sandbox.content import check_accept, check_json, no_such_method
 from airflow_provider_servicenow_dq.sandbox.display import Shape
 from airflow_provider_servicenow_dq.sandbox.instance import NO_RECORD, Instance
+from airflow_provider_servicenow_dq.sandbox.read_access import check_query, named_filters
 from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
 from airflow_provider_servicenow_dq.sandbox.schema import TABLES
 
@@ -93,8 +94,9 @@ class TableApi:
 
     def _list(self, account: Account, request: Request, table: str, version: str | None) -> Answer:
         encoded = request.query.get("sysparm_query", "")
-        named = {} if encoded else {k: v for k, v in request.query.items() if not k.startswith("sysparm_")}
-        found = self._instance.select(account, table, encoded, named)
+        if self._instance.switches.query_acl:
+            check_query(self._instance, account, table, encoded)
+        found = self._instance.select(account, table, encoded, named_filters(request))
         if not found and version == "v1":
             raise NO_RECORD
         limit = _positive(request.query.get("sysparm_limit"), _DEFAULT_LIMIT) or _DEFAULT_LIMIT
