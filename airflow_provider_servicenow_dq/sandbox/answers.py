@@ -96,7 +96,8 @@ def cancelled(executed: Answer | None = None, *, parsable: bool = True) -> Answe
     :param executed: What would have been answered.
     :param parsable: Whether it is well-formed; "likely the payload will not be" (KB1297438).
     """
-    rows = json.loads(executed.body).get("result", []) if executed and executed.body else []
+    is_json = executed is not None and executed.body and executed.content_type == _JSON
+    rows = json.loads(executed.body).get("result", []) if executed and is_json else []
     so_far = {"result": rows[: len(rows) // 2 + 1]} if isinstance(rows, list) else {}
     answer = json_answer(200, {**so_far, **CANCELLED})
     if not parsable:

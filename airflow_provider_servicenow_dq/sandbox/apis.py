@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_servicenow_dq.sandbox import answers
+from airflow_provider_servicenow_dq.sandbox.attachment_api import AttachmentApi
 from airflow_provider_servicenow_dq.sandbox.batch_api import BatchApi
 from airflow_provider_servicenow_dq.sandbox.content import as_xml, wants_xml
 from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
@@ -13,6 +14,8 @@ from airflow_provider_servicenow_dq.sandbox.stats_api import StatsApi
 from airflow_provider_servicenow_dq.sandbox.table_api import TableApi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_servicenow_dq.sandbox.answers import Answer
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
     from airflow_provider_servicenow_dq.sandbox.faults import Faults
@@ -33,15 +36,16 @@ class Api(Protocol):
 class Apis:
     """Answers requests of people who are signed in.
 
-    :param base_url: Where links in answers point.
+    :param base_url: Returns where links in answers point.
     :param faults: What goes wrong with requests within a batch.
     """
 
-    def __init__(self, instance: Instance, base_url: str, faults: Faults) -> None:
+    def __init__(self, instance: Instance, base_url: Callable[[], str], faults: Faults) -> None:
         self._instance = instance
         self._apis: dict[str, Api] = {
             "table": TableApi(instance, base_url),
             "stats": StatsApi(instance),
+            "attachment": AttachmentApi(instance, base_url),
             "batch": BatchApi(instance, self.answer, faults),
         }
 

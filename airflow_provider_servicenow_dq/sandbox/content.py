@@ -27,7 +27,7 @@ def check_accept(request: Request, switches: Switches) -> None:
     """
     accept = request.headers.get("accept", "*/*")
     if not any(kind in accept for kind in (*_ANY, "application/json", "application/xml", "text/xml")):
-        raise RefusedError(_status(switches, 406), f"Unsupported Accept type: {accept}")
+        raise negotiation_failed(switches, 406, f"Unsupported Accept type: {accept}")
 
 
 def check_json(request: Request, switches: Switches) -> None:
@@ -39,7 +39,7 @@ def check_json(request: Request, switches: Switches) -> None:
         return
     content_type = request.headers.get("content-type", "")
     if "application/json" not in content_type.lower():
-        raise RefusedError(_status(switches, 415), f"Unsupported Content-Type: {content_type}")
+        raise negotiation_failed(switches, 415, f"Unsupported Content-Type: {content_type}")
     if len(request.body) > MAX_BODY:
         raise too_large(len(request.body))
 
@@ -84,5 +84,6 @@ def no_such_method(request: Request) -> RefusedError:
     return RefusedError(405, "Method not supported", f"{request.method} is not supported by this resource")
 
 
-def _status(switches: Switches, status: int) -> int:
-    return status if switches.negotiation_status == "exact" else 400
+def negotiation_failed(switches: Switches, status: int, message: str) -> RefusedError:
+    """Return the refusal of a content type; the vendor's two pages differ in its status."""
+    return RefusedError(status if switches.negotiation_status == "exact" else 400, message)

@@ -82,6 +82,11 @@ class Request:
         """Tell whether a boolean parameter is ``true``."""
         return self.query.get(parameter, "").lower() == "true"
 
+    def number(self, parameter: str, default: int) -> int:
+        """Return a parameter as a number; what is none, or negative, counts as not given."""
+        text = self.query.get(parameter, "")
+        return int(text) if text.isascii() and text.isdecimal() else default
+
     @cached_property
     def fields(self) -> dict[str, Any]:
         """The JSON object in the body.

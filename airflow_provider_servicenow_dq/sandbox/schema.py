@@ -293,6 +293,30 @@ _JOURNAL = (
     _text("value", "Value", 4000),
 )
 
+_ATTACHMENT = (
+    _text("file_name", "File name", 100),
+    _text("content_type", "Content type", 100),
+    _text("table_name", "Table", 80),
+    _text("table_sys_id", "Table sys ID", 32),
+    _number("size_bytes", "Size bytes"),
+    _number("size_compressed", "Size compressed"),
+    _flag("compressed", "Compressed", "true"),
+    _text("hash", "Hash", 64),
+    _text("state", "State", default="available"),
+    _number("chunk_size_bytes", "Chunk size bytes", "700000"),
+    _number("image_height", "Image height", ""),
+    _number("image_width", "Image width", ""),
+    _text("average_image_color", "Average image color"),
+    _text("encryption_context", "Encryption context", 32),
+)
+
+_ATTACHMENT_DOC = (
+    _link("sys_attachment", "Attachment", "sys_attachment"),
+    _number("position", "Position"),
+    _number("length", "Length"),
+    _text("data", "Data", 4000),
+)
+
 _MEMBER = (_link("user", "User", "sys_user"), _link("group", "Group", "sys_user_group"))
 
 
@@ -316,6 +340,10 @@ def _tables() -> Mapping[str, Table]:
         Table("sys_user_group", "Group", SYSTEM_COLUMNS + _GROUP),
         Table("sys_user_grmember", "Group Member", SYSTEM_COLUMNS + _MEMBER, display="sys_id"),
         Table("sys_choice", "Choice", SYSTEM_COLUMNS + _CHOICE, display="label"),
+        Table("sys_attachment", "Attachment", SYSTEM_COLUMNS + _ATTACHMENT, display="file_name"),
+        Table(
+            "sys_attachment_doc", "Attachment Document", SYSTEM_COLUMNS + _ATTACHMENT_DOC, display="sys_id"
+        ),
         Table("sys_journal_field", "Journal Entry", SYSTEM_COLUMNS + _JOURNAL, display="sys_id"),
     ]
     by_name = {table.name: table for table in tables}

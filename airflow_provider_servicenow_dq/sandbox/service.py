@@ -32,7 +32,7 @@ _REMEMBERED_REQUESTS = 100_000
 class Service:
     """Answers what clients of an instance send.
 
-    :param base_url: Where links in answers point.
+    :param base_url: Where links in answers point, unless a switch says otherwise.
     :param jwt_key: As of :class:`~airflow_provider_servicenow_dq.sandbox.auth.Authentication`.
     """
 
@@ -41,7 +41,7 @@ class Service:
         self.faults = Faults()
         self.log: deque[LoggedRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self.authentication = Authentication(instance, jwt_key)
-        self._apis = Apis(instance, base_url, self.faults)
+        self._apis = Apis(instance, lambda: instance.switches.base_url or base_url, self.faults)
         self._semaphores = Semaphores(lambda: instance.switches)
         self._sessions = Sessions(lambda: instance.switches)
         self._resets = 0

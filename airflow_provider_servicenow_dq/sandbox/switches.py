@@ -205,11 +205,32 @@ class Switches:
         default=10_485_760,
         metadata={"help": "The property glide.rest.batch.max.outputSize: the largest answer within a batch."},
     )
+    attachment_max_bytes: int = field(
+        default=1_073_741_824,
+        metadata={"help": "The largest attachment; the property com.glide.attachment.max_size counts MB."},
+    )
+    attachment_extension: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "The property glide.attachment.extensions: one that is allowed; without any, all are.",
+            "metavar": "EXTENSION",
+        },
+    )
+    attachment_refusal_status: int = field(
+        default=400, metadata={"help": "Status of an attachment that is too large or of a kind not allowed."}
+    )
     negotiation_status: str = field(
         default="exact",
         metadata={
             "help": "Content types that are not supported: exactly 406 and 415, or 400 for both.",
             "one_of": ("exact", "400"),
+        },
+    )
+    base_url: str = field(
+        default="",
+        metadata={
+            "help": "Address of the instance in link, Link and Location, where clients come by another one; "
+            "empty is the sandbox's own."
         },
     )
     clock_offset_s: float = field(

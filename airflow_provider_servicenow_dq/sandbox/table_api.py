@@ -20,6 +20,8 @@ from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
 from airflow_provider_servicenow_dq.sandbox.schema import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
 
 _PATH = re.compile(r"/api/now(?:/(?P<version>v[12]))?/table/(?P<table>[^/]+)(?:/(?P<sys_id>[^/]+))?/?")
@@ -29,10 +31,10 @@ _DEFAULT_LIMIT = 10_000
 class TableApi:
     """Answers Table API requests.
 
-    :param base_url: Where links in answers point, whatever host the client used.
+    :param base_url: Returns where links in answers point, whatever host the client used.
     """
 
-    def __init__(self, instance: Instance, base_url: str) -> None:
+    def __init__(self, instance: Instance, base_url: Callable[[], str]) -> None:
         self._instance = instance
         self._base_url = base_url
 
@@ -67,7 +69,7 @@ class TableApi:
             raise no_such_method(request)
         input_display = request.is_true("sysparm_input_display_value")
         row = self._instance.insert(account, table, request.fields, input_display=input_display)
-        location = ("Location", f"{self._base_url}/api/now/table/{table}/{row['sys_id']}")
+        location = ("Location", f"{self._base_url()}/api/now/table/{table}/{row['sys_id']}")
         if not self._instance.can_read(account, table, row):
             # The vendor's known pattern "POST 403 but created": the new row is not the creator's to read.
             return error_answer(
@@ -99,8 +101,8 @@ class TableApi:
         found = self._instance.select(account, table, encoded, named_filters(request))
         if not found and version == "v1":
             raise NO_RECORD
-        limit = _positive(request.query.get("sysparm_limit"), _DEFAULT_LIMIT) or _DEFAULT_LIMIT
-        offset = _positive(request.query.get("sysparm_offset"), 0)
+        limit = request.number("sysparm_limit", _DEFAULT_LIMIT) or _DEFAULT_LIMIT
+        offset = request.number("sysparm_offset", 0)
         shape = self._shape(account, request, table)
         page = found[offset : offset + limit]
         result = [shape.record(row) for row in page if self._instance.can_read(account, table, row)]
@@ -118,7 +120,7 @@ class TableApi:
         return Shape(
             self._instance,
             table,
-            self._base_url,
+            self._base_url(),
             fields or None,
             display if display in {"true", "all"} else "false",
             request.is_true("sysparm_exclude_reference_link"),
@@ -142,14 +144,9 @@ class TableApi:
             targets["next"] = offset + limit
         if not request.is_true("sysparm_no_count"):
             targets["last"] = last
-        url = f"{self._base_url}{quote(request.path)}?{kept}"
+        url = f"{self._base_url()}{quote(request.path)}?{kept}"
         links = (
             f'<{url}sysparm_offset={start}&sysparm_limit={limit}>;rel="{name}"'
             for name, start in targets.items()
         )
         return [("Link", ",".join(links))]
-
-
-def _positive(text: str | None, default: int) -> int:
-    """Return a parameter as a number; what is none, or negative, counts as not given."""
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else default

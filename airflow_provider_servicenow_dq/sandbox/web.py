@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Tomcat's own limit for request line and headers together.
 _MAX_HEADER_BYTES = 8192
-#: More than any instance accepts; what is larger is not even read.
-_MAX_READ_BYTES = 30_000_000
+#: More than any instance accepts as JSON, and enough for attachments; what is larger is not even read.
+_MAX_READ_BYTES = 64_000_000
 
 
 class HttpServer:
