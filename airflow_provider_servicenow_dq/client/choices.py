@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from airflow_provider_servicenow_dq.client.dictionary import read_lineage
+from airflow_provider_servicenow_dq.client.ids import checked_table
 from airflow_provider_servicenow_dq.client.query import Query
 
 if TYPE_CHECKING:
-    from airflow_provider_servicenow_dq.client.table import TableApi
+    from collections.abc import Iterable, Mapping, Sequence
 
-#: Where ``incident`` and its siblings inherit choices from.
-_PARENT_TABLE = "task"
-_FIELDS = ("name", "value", "label", "dependent_value", "sequence")
+    from airflow_provider_servicenow_dq.client.table import Record, TableApi
+
+#: What the tables of the base system extend, so that nobody has to be asked.
+_LINEAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    name: (name, "task")
+    for name in ("incident", "problem", "change_request", "sc_req_item", "sc_task", "sn_si_incident")
+}
+_FIELDS: Final = ("name", "element", "value", "label", "dependent_value", "sequence", "language")
+_ENGLISH: Final = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +40,45 @@ class Choice:
 
 
 def get_choices(
-    table_api: TableApi, table: str, field: str, dependent_value: str | None = None
+    table_api: TableApi,
+    table: str,
+    field: str,
+    dependent_value: str | None = None,
+    *,
+    language: str = _ENGLISH,
 ) -> list[Choice]:
     """Return the active choices of a field, in the order of its list.
 
-    Rows of the table itself replace those that it inherits from ``task``.
+    Choices of the table itself replace those that it inherits, all of them together.
 
     :param dependent_value: Only those for this value of the field that it depends on.
+    :param language: Code of the language of the labels, e.g. ``de``. What has no label in it comes in
+        English, else in the only language that it has.
     """
-    query = Query.any_of("name", sorted({table, _PARENT_TABLE})).also(
-        Query.equals({"element": field, "inactive": False, "language": "en"})
-    )
-    rows = list(table_api.find("sys_choice", query, fields=_FIELDS))
-    own = [row for row in rows if row.get("name") == table]
-    choices = [
-        Choice(
-            value=row.get("value", ""),
-            label=row.get("label", ""),
-            dependent_value=row.get("dependent_value", ""),
-            sequence=int(row["sequence"]) if row.get("sequence", "").isdecimal() else None,
-        )
-        for row in own or rows
-    ]
+    lineage = _LINEAGES.get(table) or read_lineage(table_api, table) or (checked_table(table), "task")
+    query = Query.any_of("name", lineage).also(Query.equals({"element": field, "inactive": False}))
+    rows = [row for row in table_api.find("sys_choice", query, fields=_FIELDS) if row.get("element") == field]
+    by_table = ([row for row in rows if row.get("name") == name] for name in lineage)
+    choices = _in_language(next(filter(None, by_table), []), (language, _ENGLISH))
     wanted = [item for item in choices if dependent_value is None or item.dependent_value == dependent_value]
     return sorted(wanted, key=lambda item: (item.sequence is None, item.sequence or 0, item.label))
+
+
+def _in_language(rows: Iterable[Record], languages: Sequence[str]) -> list[Choice]:
+    """Return one choice for each value, in the first of the languages that it has, else in any."""
+    ranks = {name: rank for rank, name in enumerate(dict.fromkeys(languages))}
+    best: dict[tuple[str, str], tuple[int, Record]] = {}
+    for row in rows:
+        key = row.get("value") or "", row.get("dependent_value") or ""
+        rank = ranks.get(row.get("language") or _ENGLISH, len(ranks))
+        if key not in best or rank < best[key][0]:
+            best[key] = rank, row
+    return [
+        Choice(value, row.get("label") or "", dependent_value, _sequence(row))
+        for (value, dependent_value), (_, row) in best.items()
+    ]
+
+
+def _sequence(row: Record) -> int | None:
+    text = row.get("sequence") or ""
+    return int(text) if text.isdecimal() else None

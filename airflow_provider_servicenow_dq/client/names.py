@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from airflow_provider_servicenow_dq.client.choices import Choice, get_choices
+from airflow_provider_servicenow_dq.client.dictionary import Dictionary, read_dictionary
+from airflow_provider_servicenow_dq.client.ids import is_sys_id
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError, UnsafeQueryError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from airflow_provider_servicenow_dq.client.query import Value
     from airflow_provider_servicenow_dq.client.table import TableApi
 
-_SYS_ID = re.compile(r"[0-9a-f]{32}")
+_Key = TypeVar("_Key")
+_Found = TypeVar("_Found")
+
 #: Databases find more than what equals the text (accents, case), so a few rows are read and compared here.
-_CANDIDATES = 20
+_CANDIDATES: Final = 20
+
+_ACTIVE: Final[Mapping[str, Value]] = {"active": True}
+#: Under which columns people look for a record, the surest first, and which records count.
+_KNOWN_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Value]]]] = {
+    "sys_user": (("user_name", "email", "employee_number", "name"), _ACTIVE),
+    "sys_user_group": (("name", "email"), _ACTIVE),
+}
+_ANY_RECORD: Final[tuple[tuple[str, ...], Mapping[str, Value]]] = (("number", "name"), {})
 
 
 class Names:
@@ -33,60 +46,58 @@ class Names:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], list[str]] = {}
         self._choices: dict[tuple[str, str], list[Choice]] = {}
+        self._dictionaries: dict[str, Dictionary | None] = {}
 
     def user(self, text: str) -> str | None:
-        """Return the active user with this user name, e-mail address or full name."""
-        return self._look_up("sys_user", text, ("user_name", "email", "name"), {"active": True})
+        """Return the active user with this user name, e-mail address, employee number or full name."""
+        return self.record("sys_user", text)
 
     def group(self, text: str) -> str | None:
-        """Return the active group of this name."""
-        return self._look_up("sys_user_group", text, ("name",), {"active": True})
+        """Return the active group of this name or e-mail address."""
+        return self.record("sys_user_group", text)
 
     def record(self, table: str, text: str) -> str | None:
-        """Return the record of any table with this number or name."""
-        return self._look_up(table, text, ("number", "name"), {})
-
-    def choices(self, table: str, field: str) -> list[Choice]:
-        """Return the choices of a field."""
-        with self._lock:
-            known = self._choices.get((table, field))
-        if known is None:
-            known = get_choices(self._table_api, table, field)
-            with self._lock:
-                self._choices[table, field] = known
-        return known
-
-    def _look_up(
-        self, table: str, text: str, fields: tuple[str, ...], conditions: dict[str, Value]
-    ) -> str | None:
+        """Return the record of any table with this number or name; of users and groups as above."""
         name = text.strip()
-        if not name or _SYS_ID.fullmatch(name):
-            return name or None
-        with self._lock:
-            matches = self._found.get((table, name))
-        if matches is None:
-            matches = self._search(table, name, fields, conditions)
-            with self._lock:
-                self._found[table, name] = matches
+        if not name or is_sys_id(name.lower()):
+            return name.lower() or None
+        matches = self._once(self._found, (table, name), lambda: self._search(table, name))
         if len(matches) > 1:
             raise AmbiguousNameError(table, name, len(matches))
         return matches[0] if matches else None
 
-    def _search(
-        self, table: str, name: str, fields: tuple[str, ...], conditions: dict[str, Value]
-    ) -> list[str]:
-        """Return the sys_ids behind a name; the first field that knows it decides.
+    def choices(self, table: str, field: str) -> list[Choice]:
+        """Return the choices of a field."""
+        return self._once(self._choices, (table, field), lambda: get_choices(self._table_api, table, field))
+
+    def dictionary(self, table: str) -> Dictionary | None:
+        """Return the columns of a table; None where this user may not read the dictionary."""
+        return self._once(self._dictionaries, table, lambda: read_dictionary(self._table_api, table))
+
+    def _once(self, known: dict[_Key, _Found], key: _Key, ask: Callable[[], _Found]) -> _Found:
+        with self._lock:
+            if key in known:
+                return known[key]
+        found = ask()
+        with self._lock:
+            return known.setdefault(key, found)
+
+    def _search(self, table: str, name: str) -> list[str]:
+        """Return the sys_ids behind a name; the first column that knows it decides.
 
         What no query can say, such as a control character, is nobody's name.
         """
-        for field in fields:
+        columns, conditions = _KNOWN_BY.get(table, _ANY_RECORD)
+        for column in columns:
             try:
-                query = Query.equals({field: name, **conditions})
+                query = Query.equals({column: name, **conditions})
             except UnsafeQueryError:
                 return []
-            rows = self._table_api.first_page(table, query, fields=("sys_id", field), limit=_CANDIDATES)
-            # An instance drops conditions on fields that a table does not have, and answers with any rows.
-            matches = [row["sys_id"] for row in rows if row.get(field, "").casefold() == name.casefold()]
+            rows = self._table_api.first_page(table, query, fields=("sys_id", column), limit=_CANDIDATES)
+            # An instance drops conditions on columns that a table does not have, and answers with any rows.
+            matches = [
+                row["sys_id"] for row in rows if str(row.get(column) or "").casefold() == name.casefold()
+            ]
             if matches:
                 return matches
         return []

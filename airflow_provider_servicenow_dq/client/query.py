@@ -68,11 +68,11 @@ def _checked_text(text: str, where: str) -> str:
     return text
 
 
-def _escaped(field: str, operator: str, value: str) -> str:
-    """Return a value ready to stand behind its operator.
+def _checked_value(field: str, operator: str, value: str) -> str:
+    """Return a value that can stand behind its operator.
 
-    A caret is doubled (``GlideStringUtil.escapeQueryTermSeparator`` in the vendor's reference). The rest has
-    no escape: a value that the server would evaluate, or compare as something else, is refused.
+    A caret is doubled there (``GlideStringUtil.escapeQueryTermSeparator`` in the vendor's reference). The
+    rest has no escape: a value that the server would evaluate, or compare as something else, is refused.
 
     :raises UnsafeQueryError: If the condition would not mean what it says.
     """
@@ -90,7 +90,7 @@ def _escaped(field: str, operator: str, value: str) -> str:
         for other in _LOOKALIKES
     ):
         raise UnsafeQueryError(f"{where} would change the operator {operator}")
-    return value.replace("^", "^^")
+    return value
 
 
 def _terms(encoded: str) -> list[str]:
@@ -99,14 +99,31 @@ def _terms(encoded: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One comparison that was found to be safe; only :class:`Query` makes them.
+
+    :param operator: As written in a query, e.g. ``=`` or ``IN``.
+    :param values: What it compares with: one text, several for ``IN``, none for ``ISEMPTY``.
+    """
+
+    field: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.field}{self.operator}{','.join(value.replace('^', '^^') for value in self.values)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Which rows, and in which order. Immutable: every method returns a new one.
 
-    :param alternatives: Conditions, already encoded: all of one alternative, or all of another (``^NQ``).
+    :param alternatives: All conditions of one alternative, or all of another (``^NQ``); those of a raw query
+        are texts, already encoded.
     :param order: Fields to order by, already encoded (``ORDERBYnumber``).
     """
 
-    alternatives: tuple[tuple[str, ...], ...] = ((),)
+    alternatives: tuple[tuple[Condition | str, ...], ...] = ((),)
     order: tuple[str, ...] = ()
 
     @classmethod
@@ -130,23 +147,23 @@ class Query:
         text = _text(value)
         checked_field(field)
         if operator in _UNARY and not text:
-            return cls(((f"{field}{operator}",),))
+            return cls(((Condition(field, operator),),))
         if operator not in _BINARY:
             raise UnsafeQueryError(f"{operator!r} does not compare {field} with a value")
         if not text:
             if operator not in _OF_EMPTY:
                 raise UnsafeQueryError(f"{field} {operator} nothing would match every row")
-            return cls(((f"{field}{_OF_EMPTY[operator]}",),))
-        return cls(((f"{field}{operator}{_escaped(field, operator, text)}",),))
+            return cls(((Condition(field, _OF_EMPTY[operator]),),))
+        return cls(((Condition(field, operator, (_checked_value(field, operator, text),)),),))
 
     @classmethod
     def any_of(cls, field: str, values: Iterable[Value]) -> Query:
         """Return the query for rows whose field equals one of the values.
 
-        :param values: At least one. Keep it to about a hundred sys_ids, so that the URL stays below 8 KB.
+        :param values: At least one. However many: what is too long for one URL is asked in parts.
         :raises UnsafeQueryError: If there is none, or one is empty or holds a comma.
         """
-        texts = [_text(value) for value in values]
+        texts = list(dict.fromkeys(_text(value) for value in values))
         checked_field(field)
         if not texts:
             raise UnsafeQueryError(f"{field} is one of nothing: that would match every row")
@@ -154,7 +171,7 @@ class Query:
             raise UnsafeQueryError(
                 f"The values of {field} hold a comma or are empty, which a list cannot say"
             )
-        return cls(((f"{field}IN{','.join(_escaped(field, 'IN', text) for text in texts)}",),))
+        return cls(((Condition(field, "IN", tuple(_checked_value(field, "IN", text) for text in texts)),),))
 
     @classmethod
     def raw(cls, encoded: str) -> Query:
@@ -190,7 +207,7 @@ class Query:
 
     def encode(self) -> str:
         """Return the text for ``sysparm_query``, to be percent-encoded like any parameter."""
-        conditions = "^NQ".join("^".join(group) for group in self.alternatives)
+        conditions = "^NQ".join("^".join(map(str, group)) for group in self.alternatives)
         return "^".join(filter(None, (conditions, *self.order)))
 
 

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     import requests
 
+    from airflow_provider_servicenow_dq.client.aggregate import Function, Group
     from airflow_provider_servicenow_dq.client.choices import Choice
     from airflow_provider_servicenow_dq.client.config import InstanceConfig
+    from airflow_provider_servicenow_dq.client.dictionary import Dictionary
     from airflow_provider_servicenow_dq.client.query import Query, Value
     from airflow_provider_servicenow_dq.client.table import Record, TableApi
     from airflow_provider_servicenow_dq.client.transport import Transport
@@ -122,13 +124,42 @@ class ServiceNowHook(BaseHook):
         """Yield all matching records, page by page.
 
         :param query: Equal conditions by field, or a ``Query``; wrap an encoded one as ``Query.raw("…")``.
+        :raises UnsafeQueryError: If a condition cannot be said exactly, or the instance ignores it: no such
+            field, or a value that it cannot be compared with.
         :raises IncompleteReadError: If the end of the list cannot be reached.
         """
-        return self.table_api.find(table, query, fields=fields, limit=limit)
+        from airflow_provider_servicenow_dq.client.checked import find_records  # noqa: PLC0415  # DAG files pay
+
+        return find_records(self.table_api, table, query, fields=fields, limit=limit)
 
     def count_records(self, table: str, query: Query | Mapping[str, Value]) -> int:
-        """Return how many records match, those included that the user may not see."""
-        return self.table_api.count(table, query)
+        """Return how many records match, those included that the user may not see.
+
+        :raises UnsafeQueryError: As :meth:`find_records`.
+        """
+        from airflow_provider_servicenow_dq.client.checked import count_records  # noqa: PLC0415  # DAG files pay
+
+        return count_records(self.table_api, table, query)
+
+    def aggregate_records(
+        self,
+        table: str,
+        query: Query | Mapping[str, Value],
+        *,
+        group_by: Sequence[str] = (),
+        functions: Mapping[Function, Sequence[str]] | None = None,
+    ) -> list[Group]:
+        """Return what the instance counts and sums up, without reading the records.
+
+        :param group_by: Fields: one group for each combination of their values; by default all are one group.
+        :param functions: Fields by what to make of them, e.g. ``{"max": ["sys_updated_on"]}``: ``sum``,
+            ``avg``, ``min``, ``max``.
+        :raises UnsafeQueryError: As :meth:`find_records`.
+        :raises IncompleteReadError: If the instance cannot group so.
+        """
+        from airflow_provider_servicenow_dq.client.aggregate import aggregate  # noqa: PLC0415  # DAG files pay
+
+        return aggregate(self.table_api, table, query, group_by=group_by, functions=functions)
 
     def create_record(self, table: str, values: Mapping[str, Any]) -> Record:
         """Insert a record and return it as the instance made it.
@@ -148,11 +179,69 @@ class ServiceNowHook(BaseHook):
         """Delete a record."""
         self.table_api.delete(table, sys_id)
 
-    def get_choices(self, table: str, field: str, dependent_value: str | None = None) -> list[Choice]:
-        """Return the active choices of a field, in the order of its list."""
+    def batch(self, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Send many requests in few, in their order, and return their answers in the same order.
+
+        It is no transaction: a request that fails undoes and holds up no other. The instance needs the user's
+        rights for each of them, and counts each.
+
+        :param requests: Of ``{"id", "method", "url", "body"}``: ``url`` is a path such as
+            ``/api/now/table/incident``, ``body`` a dict or None.
+        :returns: Of ``{"id", "status_code", "body", "error"}``: ``body`` is the answer, parsed; ``error`` is
+            None, the instance's words, ``in doubt`` where a write was cut off by the instance's time limit
+            (look before you repeat it), or ``unserviced`` for what was not tried.
+        :raises ServiceNowConfigError: If a request cannot be one; nothing is sent.
+        :raises ServiceNowError: If nothing was done at all.
+        """
+        from airflow_provider_servicenow_dq.client.batch import BatchRequest, send_batch  # noqa: PLC0415  # DAG files pay
+
+        asked = [BatchRequest.from_mapping(item) for item in requests]
+        for request in asked:
+            if request.body is not None and "/table/" in request.url:
+                _writable(request.body)
+        answers = send_batch(self.transport, asked)
+        return [
+            {
+                "id": item.get("id"),
+                "status_code": answer.status_code,
+                "body": answer.body,
+                "error": answer.error,
+            }
+            for item, answer in zip(requests, answers, strict=True)
+        ]
+
+    def attach_file(self, table: str, sys_id: str, name: str, content: bytes | str) -> Record:
+        """Attach a file to a record, unless the same file is attached already, and return what is kept of it.
+
+        :param name: File name, at most 100 characters.
+        :param content: Text is written as UTF-8.
+        :raises RecordNotFoundError: If there is no such record, or the user may not see it.
+        :raises RefusedError: If the instance does not take it: too large, an ending that it does not allow.
+        :raises MayHaveHappenedError: If no answer came, and the file was not found either. Calling this again
+            later is safe: it looks first.
+        """
+        from airflow_provider_servicenow_dq.client.attachments import attach_file  # noqa: PLC0415  # DAG files pay
+
+        return attach_file(self.table_api, table, sys_id, name, content)
+
+    def get_choices(
+        self, table: str, field: str, dependent_value: str | None = None, *, language: str = "en"
+    ) -> list[Choice]:
+        """Return the active choices of a field, in the order of its list.
+
+        :param dependent_value: Only those for this value of the field that it depends on, e.g. subcategories
+            of a category.
+        :param language: Of the labels; English where there is none in it.
+        """
         from airflow_provider_servicenow_dq.client.choices import get_choices  # noqa: PLC0415  # DAG files pay
 
-        return get_choices(self.table_api, table, field, dependent_value)
+        return get_choices(self.table_api, table, field, dependent_value, language=language)
+
+    def get_dictionary(self, table: str) -> Dictionary | None:
+        """Return the columns of a table, inherited ones too; None if the user may not read the dictionary."""
+        from airflow_provider_servicenow_dq.client.dictionary import read_dictionary  # noqa: PLC0415  # DAG files pay
+
+        return read_dictionary(self.table_api, table)
 
 
 def _extra_of(extra: object, conn_id: str) -> Mapping[str, Any]:
