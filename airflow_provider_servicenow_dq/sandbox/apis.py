@@ -9,6 +9,7 @@ from airflow_provider_servicenow_dq.sandbox import answers
 from airflow_provider_servicenow_dq.sandbox.attachment_api import AttachmentApi
 from airflow_provider_servicenow_dq.sandbox.batch_api import BatchApi
 from airflow_provider_servicenow_dq.sandbox.content import as_xml, wants_xml
+from airflow_provider_servicenow_dq.sandbox.rate_rules import RateLimits
 from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
 from airflow_provider_servicenow_dq.sandbox.stats_api import StatsApi
 from airflow_provider_servicenow_dq.sandbox.table_api import TableApi
@@ -42,6 +43,7 @@ class Apis:
 
     def __init__(self, instance: Instance, base_url: Callable[[], str], faults: Faults) -> None:
         self._instance = instance
+        self.limits = RateLimits(instance)
         self._apis: dict[str, Api] = {
             "table": TableApi(instance, base_url),
             "stats": StatsApi(instance),
@@ -56,16 +58,27 @@ class Apis:
 
     def _json_answer(self, account: Account, request: Request) -> Answer:
         api = self._apis.get(request.api)
+        if api is None:
+            return answers.no_such_resource()
+        if not account.may_use_api:
+            return answers.not_authorized()
+        headers, denied = self._count(account, request)
+        if denied is not None:
+            return denied
         try:
-            if api is None:
-                return answers.no_such_resource()
-            if not account.may_use_api:
-                return answers.not_authorized()
-            if request.api != "batch" and not self._work(request):
-                return self._cut_off(api, account, request)
-            return api.answer(account, request)
+            in_time = request.api == "batch" or self._work(request)
+            answer = api.answer(account, request) if in_time else self._cut_off(api, account, request)
+            answer.headers += headers
         except RefusedError as refusal:
-            return answers.error_answer(refusal.status, refusal.message, refusal.detail)
+            answer = answers.error_answer(refusal.status, refusal.message, refusal.detail)
+            answer.headers += headers
+        return answer
+
+    def _count(self, account: Account, request: Request) -> tuple[list[tuple[str, str]], Answer | None]:
+        """Count a request towards the rate limits; whether a batch counts as one is a switch."""
+        if request.in_batch and not self._instance.switches.batch_counts_items:
+            return [], None
+        return self.limits.count(account, request)
 
     def _work(self, request: Request) -> bool:
         """Take the time of a transaction; tell whether it fits into the request's quota."""

@@ -158,7 +158,7 @@ def _read_item(item: Any, batch: Request) -> _Item:
         raise _unreadable("the body of a request is not base64") from error
     # Only relative addresses lead anywhere.
     target = url if url.startswith("/") and not url.startswith("//") else "/"
-    request = Request(method, target, headers, body, batch.user, deadline=batch.deadline)
+    request = Request(method, target, headers, body, batch.user, in_batch=True, deadline=batch.deadline)
     return _Item(item["id"], request, item.get("exclude_response_headers") is not True)
 
 

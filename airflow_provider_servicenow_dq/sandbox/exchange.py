@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_API = re.compile(r"/api/[a-z]+(?:/v\d+)?/([a-z]+)(?:/|\Z)")
+_API = re.compile(r"/api/[a-z]+(?:/v\d+)?/([a-z]+)(?:/([^/]*))?(?:/|\Z)")
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Request:
 
     :param target: Path and query as sent.
     :param certificate_name: Common name of the client's certificate.
+    :param in_batch: It came within a batch.
     :param deadline: When its quota ends, by the monotonic clock.
     """
 
@@ -36,6 +37,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     user: str = ""
     certificate_name: str = ""
+    in_batch: bool = False
     deadline: float = math.inf
 
     @cached_property
@@ -43,6 +45,12 @@ class Request:
         """The REST API that is addressed, such as ``table``, empty if it is none."""
         match = _API.match(self.path)
         return match[1] if match else ""
+
+    @cached_property
+    def resource(self) -> str:
+        """What comes after the API in the path, such as the name of a table."""
+        match = _API.match(self.path)
+        return (match[2] or "") if match else ""
 
     @cached_property
     def path(self) -> str:

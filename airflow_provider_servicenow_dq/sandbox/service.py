@@ -52,6 +52,7 @@ class Service:
         self.faults.clear()
         self.instance.reset()
         self.authentication.forget()
+        self._apis.limits.forget()
         self.log.clear()
 
     def answer(self, request: Request) -> Answer | None:

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_servicenow_dq.sandbox.journal_rewrites import REWRITES
+from airflow_provider_servicenow_dq.sandbox.rate_rules import RateRule
 from airflow_provider_servicenow_dq.sandbox.scopes import APIS, AuthScope
 
 _RULE = re.compile(r"(?P<table>[a-z0-9_]+)(?:\.(?P<column>[a-z0-9_]+))?(?: when (?P<query>.+))?", re.DOTALL)
@@ -176,8 +177,23 @@ class Switches:
     service_ms: float = field(default=0.0, metadata={"help": "Milliseconds that each API transaction takes."})
     semaphores: int = field(default=4, metadata={"help": "API transactions that run at the same time."})
     queue: int = field(default=50, metadata={"help": "API transactions that may wait; the next gets a 429."})
+    rate_rule: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "A rate limit rule, LIMIT API[/TABLE][ user NAME| role NAME], in requests an hour.",
+            "metavar": "LIMIT",
+        },
+    )
+    rate_window_s: float = field(default=3600.0, metadata={"help": "Seconds of an hour of rate limit rules."})
+    rate_lag_s: float = field(
+        default=0.0,
+        metadata={"help": "Seconds between two looks at what was counted; a real instance takes 30."},
+    )
+    batch_counts_items: bool = field(
+        default=True, metadata={"help": "Rate limit rules count each request of a batch, too."}
+    )
     session_queue: int = field(
-        default=10,
+        default=11,
         metadata={"help": "Requests of one session that may wait; the next gets a 202 and is dropped."},
     )
     quota_s: float = field(
@@ -245,6 +261,8 @@ class Switches:
             known = option.metadata.get("some_of")
             if known and not set(getattr(self, option.name)) <= set(known):
                 raise ValueError(f"{option.name} must be some of {', '.join(known)}")
+        for text in self.rate_rule:
+            RateRule.parse(text)
         for text in self.auth_scope:
             AuthScope.parse(text)
         for text in (*self.mandatory, *self.abort, *self.hidden, *self.unreadable):

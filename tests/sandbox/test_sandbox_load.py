@@ -97,3 +97,10 @@ def test_a_transaction_whose_quota_ends_in_the_queue_is_cancelled_with_500(sandb
         assert first.result().status_code == 201
     sandbox.configure(quota_s=60, service_ms=0)
     assert len(client.table("GET", "incident").json()["result"]) == 1
+
+
+def test_of_twenty_requests_of_one_session_twelve_are_served(sandbox, client):
+    sandbox.configure(service_ms=400, semaphores=50, quota_s=1.0)
+    cookie = requests.get(f"{sandbox.url}/api/now/table/incident", auth=client.auth, timeout=10).cookies
+    statuses = in_parallel(20, lambda: client.table("GET", "incident", cookies=cookie).status_code)
+    assert (statuses.count(200), statuses.count(202)) == (12, 8)
