@@ -120,9 +120,10 @@ def import_store(path: str, url: str | None) -> None:
     "--conn-id", default="servicenow_default", show_default=True, help="Airflow connection to read by."
 )
 @click.option("--table", default="incident", show_default=True)
+@click.option("--key-field", metavar="COLUMN", help="Of a table without correlation_id: that of its project.")
 @output_option
 @store_option
-def adopt(conn_id: str, table: str, output: str, url: str | None) -> None:
+def adopt(conn_id: str, table: str, key_field: str | None, output: str, url: str | None) -> None:
     """Rebuild a lost store from the instance: its tickets, their anomalies, and what we wrote on them."""
     from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415 (--help does not need Airflow)
 
@@ -133,7 +134,7 @@ def adopt(conn_id: str, table: str, output: str, url: str | None) -> None:
     adopted = Adopted()
     try:
         with opened(url) as store, open_desk(ServiceNowHook(conn_id), store=store) as desk:
-            for number, adopted in enumerate(adopt_all(desk, table), start=1):
+            for number, adopted in enumerate(adopt_all(desk, table, key_field=key_field), start=1):
                 if number % _TELL_EVERY == 0:
                     click.echo(f"{adopted.found} tickets found so far", err=True)
     except AirflowException as error:

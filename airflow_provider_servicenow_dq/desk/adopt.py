@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.group import holds_many
-from airflow_provider_servicenow_dq.desk.lookup import adopt, count_texts, learn, read_list
-from airflow_provider_servicenow_dq.store import tickets
+from airflow_provider_servicenow_dq.desk.key_column import declared, proven
+from airflow_provider_servicenow_dq.desk.lookup import adopt, columns_with, count_texts, learn, read_list
+from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.store import key_columns, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address
 from airflow_provider_servicenow_dq.store.tickets import BY_HAND, Ticket
-from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,22 +50,27 @@ class Adopted:
     notes: int = 0
 
 
-def adopt_all(desk: Desk, table: str) -> Iterator[Adopted]:
+def adopt_all(desk: Desk, table: str, *, key_field: str | None = None) -> Iterator[Adopted]:
     """Take over every ticket of ours on the instance that the store does not know; yield what is done so far.
 
     Their journals are read once, and what we wrote there counts as delivered. What the store knows already
     stays as it is. The first run that reports an anomaly again writes no note for that.
 
+    :param key_field: The project's, where the table has no ``correlation_id``.
     :raises ServiceNowError: If the instance cannot be read; what was taken over before stays.
     """
     so_far = Adopted()
-    ours = Query.where("correlation_id", "STARTSWITH", "dq:")
-    rows = desk.table_api.find(table, ours, fields=COLUMNS)
+    with desk.store.begin() as connection:
+        declared(connection, desk, Project().changed({"table": table, "key_field": key_field}))
+        known = key_columns.get(connection, desk.host, table)
+    column = proven(desk, table, known)
+    ours = Query.where(column, "STARTSWITH", "dq:")
+    rows = desk.table_api.find(table, ours, fields=columns_with(column))
     for batch in batches(rows, _AT_ONCE):
         placed = [
-            (Address(desk.host, table, row["correlation_id"]), row)
+            (Address(desk.host, table, row[column]), row)
             for row in batch
-            if _CORRELATION.fullmatch(row.get("correlation_id") or "")
+            if _CORRELATION.fullmatch(row.get(column) or "")
         ]
         so_far.found += len(placed)
         _adopt(desk, placed, so_far)

@@ -6,10 +6,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.desk import asking, doubt, lookup, refusals, send, settle, steps, twins
+from airflow_provider_servicenow_dq.desk import (
+    asking,
+    doubt,
+    key_column,
+    lookup,
+    refusals,
+    send,
+    settle,
+    steps,
+    twins,
+)
 from airflow_provider_servicenow_dq.desk.claimed import Lease, claimed
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
 from airflow_provider_servicenow_dq.desk.journals import Journal, find_note
+from airflow_provider_servicenow_dq.desk.order import CORRELATION
 from airflow_provider_servicenow_dq.desk.sending import Sending, left_behind
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
@@ -251,6 +262,11 @@ class _Delivery:
             return
         with self.lease.transaction() as connection:
             settle.created(connection, self.address, sending.entries, sending.write, record, now=now)
+        column = sending.write.get("key_column", CORRELATION)
+        if not key_column.is_kept(self.address.table, column, sending.write["fields"], record):
+            raise twins.BlindAccountError(
+                twins.NOT_KEPT.format(record.get("number") or record["sys_id"], column, record.get(column))
+            )
 
 
 def _cause(error: ServiceNowError | None) -> str:

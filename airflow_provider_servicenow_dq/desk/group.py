@@ -68,7 +68,7 @@ def new_fields(payloads: Sequence[dict[str, Any]], address: Address, description
     """Return the columns of a new ticket for several anomalies; the severest one's, where they differ."""
     severest = max(payloads, key=lambda payload: Anomaly.model_validate(payload["anomaly"]).severity.rank)
     keys = {payload["key"] for payload in payloads}
-    fields = {**severest["fields"], "correlation_id": address.correlation_id, "description": description}
+    fields = {**severest["fields"], "description": description}
     if not severest.get("titled") or is_rollup(address):
         title = f"Data quality: {heading(severest, address, len(keys))}"
         fields["short_description"] = cut(harmless(one_line(title)), COLUMN_LENGTHS["short_description"])

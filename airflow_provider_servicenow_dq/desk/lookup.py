@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.journal import read_shown_texts
 from airflow_provider_servicenow_dq.client.query import Query
+from airflow_provider_servicenow_dq.desk import key_column
 from airflow_provider_servicenow_dq.desk.group import holds_many
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
-from airflow_provider_servicenow_dq.store import instances, tickets
+from airflow_provider_servicenow_dq.store import instances, key_columns, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
@@ -43,6 +44,7 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
     ``unknown``.
 
     :param run: The DAG run that looks; tickets it finds for the first time are *adopted* in it.
+    :raises NoKeyColumnError: If their table has no column by which tickets are found again.
     """
     asked = list(dict.fromkeys(addresses))
     for chunk in batches(asked, _CHUNK):
@@ -73,26 +75,39 @@ def _find(
     desk: Desk, addresses: Sequence[Address], known: dict[Address, list[Ticket]]
 ) -> dict[Address, list[Record]]:
     table = addresses[0].table
+    column = _key_column(desk, table)
+    fields = columns_with(column)
     by_correlation = {address.correlation_id: address for address in addresses}
     ids = {sys_id_for(table, address.correlation_id) for address in addresses}
     ids |= {ticket.sys_id for found in known.values() for ticket in found[:1]}
     rows: dict[str, Record] = {}
     for chunk in batches(sorted(ids), _CHUNK):
         for row in desk.table_api.first_page(
-            table, Query.any_of("sys_id", chunk), fields=COLUMNS, limit=_CHUNK
+            table, Query.any_of("sys_id", chunk), fields=fields, limit=_CHUNK
         ):
             rows[row["sys_id"]] = row
-    settled = {row.get("correlation_id") for row in rows.values() if is_worked_on(row.get("state") or "")}
+    settled = {row.get(column) for row in rows.values() if is_worked_on(row.get("state") or "")}
     rest = [correlation for correlation in by_correlation if correlation not in settled]
     if rest:
-        query = Query.any_of("correlation_id", rest)
-        rows |= {row["sys_id"]: row for row in desk.table_api.find(table, query, fields=COLUMNS)}
+        query = Query.any_of(column, rest)
+        rows |= {row["sys_id"]: row for row in desk.table_api.find(table, query, fields=fields)}
     found: dict[Address, list[Record]] = {}
     for row in sorted(rows.values(), key=lambda row: (row.get("sys_created_on") or "", row["sys_id"])):
-        address = by_correlation.get(row.get("correlation_id") or "")
+        address = by_correlation.get(row.get(column) or "")
         if address is not None:
             found.setdefault(address, []).append(row)
     return found
+
+
+def columns_with(column: str) -> Sequence[str]:
+    """Return the columns that we keep of a ticket, with the one by which its table's tickets are known."""
+    return COLUMNS if column in COLUMNS else (*COLUMNS, column)
+
+
+def _key_column(desk: Desk, table: str) -> str:
+    with desk.store.begin() as connection:
+        known = key_columns.get(connection, desk.host, table)
+    return key_column.proven(desk, table, known)
 
 
 def learn(connection: Connection, desk: Desk, rows: dict[Address, list[Record]]) -> None:

@@ -12,7 +12,7 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     correlation_id,
     occurrence_id,
 )
-from airflow_provider_servicenow_dq.desk import group, result, rollup
+from airflow_provider_servicenow_dq.desk import group, key_column, result, rollup
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.following import Following
 from airflow_provider_servicenow_dq.desk.order import Order, payload
@@ -79,6 +79,7 @@ def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) ->
         wanted = [item for item in prepared if order.wants(item.anomaly)]
         now = desk.now()
         with desk.store.begin() as connection:
+            column = key_column.declared(connection, desk, order.project)
             anomaly_store.remember(connection, [item.sighting for item in prepared], now=now)
             homes = _homes(connection, desk, wanted, order)
             drafts = {
@@ -86,7 +87,7 @@ def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) ->
                     homes[item.sighting.key],
                     _intent(item),
                     outbox.REPORT,
-                    _payload(item, homes[item.sighting.key], order, run, now),
+                    _payload(item, homes[item.sighting.key], order, run, now, column),
                     key=item.sighting.key,
                 )
                 for item in wanted
@@ -126,14 +127,16 @@ def _intent(item: _Item) -> str:
     return f"report|{item.sighting.key}|{item.sighting.occurrence}"
 
 
-def _payload(item: _Item, home: Address, order: Order, run: Run, now: Any) -> dict[str, Any]:
-    made = payload(order, item.anomaly, correlation_id=home.correlation_id, now=now, run=run.dag_run)
-    titled = "short_description" in {**order.project.fields, **order.columns}
+def _payload(item: _Item, home: Address, order: Order, run: Run, now: Any, column: str) -> dict[str, Any]:
+    correlation = home.correlation_id
+    made = payload(order, item.anomaly, correlation_id=correlation, now=now, run=run.dag_run, column=column)
+    titled = "short_description" in {**order.project.columns_for(item.anomaly), **order.columns}
     return {
         **made,
         "group_by": order.project.group_by,
         "max_new_tickets": order.project.max_new_tickets,
         "titled": titled,
+        "key_column": column,
     }
 
 

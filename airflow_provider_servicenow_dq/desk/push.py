@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from airflow_provider_servicenow_dq.anomalies.model import (
     Anomaly,
@@ -13,11 +13,11 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     anomaly_key,
     correlation_id,
 )
-from airflow_provider_servicenow_dq.desk import result
+from airflow_provider_servicenow_dq.desk import key_column, result
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, ServiceNowError
-from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.projects.project import Effect, Project
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
 from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.result import Result
-
-Effect = Literal["nothing", "work_note", "resolve", "reopen"]
 
 #: What a status does to the tickets of its anomaly, unless told otherwise.
 ON_STATUS: Final[Mapping[Status, Effect]] = {
@@ -75,11 +73,14 @@ def push_status(
     A ticket is resolved only when no anomaly on it is open, we opened it and it is New or In Progress;
     otherwise it gets a note. It is reopened only if it was us who resolved it.
 
-    :param on_status: Effects by status, in any case; those not named keep the default.
+    :param on_status: Effects by status, in any case; those not named are as the project says, else the
+        default.
     :raises ServiceNowConfigError: If ``on_status`` names no status or no effect.
     """
     rules = project or Project()
-    effects = _effects(on_status)
+    effects = _effects(rules, on_status)
+    if not rules.sync.pushes_status:
+        return _not_in_step(desk, anomalies, "status")
 
     def drafting(connection: Connection, anomaly: Anomaly, key: str, address: Address) -> Iterator[Draft]:
         now = desk.now()
@@ -107,7 +108,7 @@ def push_status(
             key=key,
         )
 
-    return _push(desk, anomalies, drafting, table=rules.table, run=run)
+    return _push(desk, anomalies, drafting, rules=rules, run=run)
 
 
 def push_comments(
@@ -116,15 +117,20 @@ def push_comments(
     *,
     run: Run,
     project: Project | None = None,
-    journal: str = notes.WORK_NOTES,
+    journal: str | None = None,
 ) -> Pushed:
     """Copy the comments of anomalies to their tickets, each once; equal texts on purpose are all copied.
 
-    :param journal: ``work_notes``, or ``comments``, which the people who wait for the ticket see as well.
+    :param journal: ``work_notes``, or ``comments``, which the people who wait for the ticket see as well; by
+        default the project's.
     :raises ServiceNowConfigError: If there is no such journal.
     """
+    rules = project or Project()
+    journal = journal or rules.journal
     if journal not in notes.JOURNALS:
         raise ServiceNowConfigError(f"journal must be {' or '.join(notes.JOURNALS)}, not {journal!r}")
+    if not rules.sync.pushes_comments:
+        return _not_in_step(desk, anomalies, "comments")
 
     def drafting(_: Connection, anomaly: Anomaly, key: str, address: Address) -> Iterator[Draft]:
         for comment in anomaly.comments:
@@ -136,11 +142,16 @@ def push_comments(
                 key=key,
             )
 
-    return _push(desk, anomalies, drafting, table=(project or Project()).table, run=run)
+    return _push(desk, anomalies, drafting, rules=rules, run=run)
 
 
-def _effects(on_status: Mapping[str, str] | None) -> dict[Status, Effect]:
-    effects: dict[Status, Effect] = dict(ON_STATUS)
+def _not_in_step(desk: Desk, anomalies: Sequence[Anomaly], what: str) -> Pushed:
+    words = f"the project does not push {what} (sync)"
+    return Pushed([result.suppressed(desk, anomaly, words) for anomaly in anomalies])
+
+
+def _effects(rules: Project, on_status: Mapping[str, str] | None) -> dict[Status, Effect]:
+    effects: dict[Status, Effect] = {**ON_STATUS, **rules.on_status}
     for name, effect in (on_status or {}).items():
         if name.lower() not in set(Status):
             raise ServiceNowConfigError(
@@ -154,8 +165,13 @@ def _effects(on_status: Mapping[str, str] | None) -> dict[Status, Effect]:
     return effects
 
 
-def _push(desk: Desk, anomalies: Sequence[Anomaly], drafting: _Drafting, *, table: str, run: Run) -> Pushed:
+def _push(
+    desk: Desk, anomalies: Sequence[Anomaly], drafting: _Drafting, *, rules: Project, run: Run
+) -> Pushed:
     crew = Crew(desk, run.dag_run)
+    table = rules.table
+    with desk.store.begin() as connection:
+        key_column.declared(connection, desk, rules)
     keys = {id(anomaly): anomaly_key(anomaly, desk.namespace) for anomaly in anomalies}
     own = {
         keys[id(anomaly)]: Address(desk.host, table, correlation_id(anomaly.source, keys[id(anomaly)]))

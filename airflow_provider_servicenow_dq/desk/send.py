@@ -27,6 +27,7 @@ _GROUPS: Final = frozenset({"assignment_group"})
 _NAMED: Final = frozenset({*_RECORDS, *_USERS, *_GROUPS, "watch_list"})
 _JOURNALS: Final = frozenset({"work_notes", "comments"})
 _WARNING_LENGTH: Final = 200
+_NOT_THERE: Final = "{}: not in the answer; no such column, or the account may not read it"
 
 
 def has_names(fields: Mapping[str, str]) -> bool:
@@ -75,9 +76,9 @@ def create(desk: Desk, address: Address, write: Mapping[str, Any]) -> dict[str, 
 
 
 def update(desk: Desk, address: Address, write: Mapping[str, Any]) -> dict[str, Any]:
-    """Append a note, or reopen with one, in a single request; return the columns that we keep."""
+    """Append a note, or reopen with one, in one request; return the columns that we keep, and journals."""
     record = desk.table_api.update(address.table, write["sys_id"], write["values"])
-    return {name: record[name] for name in COLUMNS if name in record}
+    return {name: record[name] for name in (*COLUMNS, *_JOURNALS) if name in record}
 
 
 def dropped(sent: Mapping[str, str], record: Mapping[str, Any], *, wish: str | None) -> list[str]:
@@ -92,7 +93,7 @@ def dropped(sent: Mapping[str, str], record: Mapping[str, Any], *, wish: str | N
         if column in _JOURNALS or column == "sys_id":
             continue
         if column not in record:
-            warnings.append(f"{column}: not in the answer; no such column, or the account may not read it")
+            warnings.append(_NOT_THERE.format(column))
         elif _plain(record[column]) != _plain(value):
             warnings.append(f"{column}: sent {value!r}, ServiceNow kept {record[column]!r}")
     if wish and record.get("priority") not in {None, wish}:
@@ -101,6 +102,11 @@ def dropped(sent: Mapping[str, str], record: Mapping[str, Any], *, wish: str | N
         warning if len(warning) <= _WARNING_LENGTH else warning[: _WARNING_LENGTH - 1] + "…"
         for warning in warnings
     ]
+
+
+def lost_journal(journal: str, record: Mapping[str, Any]) -> list[str]:
+    """Return a warning if a note went to a journal that the instance's answer does not have."""
+    return [] if journal in record else [_NOT_THERE.format(journal)]
 
 
 def _plain(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity
-from airflow_provider_servicenow_dq.desk.send import dropped
+from airflow_provider_servicenow_dq.desk.send import dropped, lost_journal
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.incident import RESOLVED
@@ -101,9 +101,10 @@ def noted(
         journal.
     """
     ticket = tickets.locked(connection, write["ticket_id"])
-    tickets.know_note(connection, ticket.id, notes.note_hash(*notes.written(write["values"])))
+    journal, text = notes.written(write["values"])
+    tickets.know_note(connection, ticket.id, notes.note_hash(journal, text))
     seen = ticket.seen + write["times"]
-    shown = dict(record) if record else {k: v for k, v in write["values"].items() if k not in notes.JOURNALS}
+    shown = {k: v for k, v in (record or write["values"]).items() if k not in notes.JOURNALS}
     if write["op"] == "resolved":
         shown[_RESOLVED_BY_US] = shown.get("resolved_at") or ""
     tickets.change(
@@ -127,6 +128,7 @@ def noted(
             action=action,
             ticket_id=ticket.id,
             message=write["reason"],
+            warnings=lost_journal(journal, record) if record else (),
             now=now,
         )
 

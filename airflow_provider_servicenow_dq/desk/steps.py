@@ -9,7 +9,7 @@ from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
 from airflow_provider_servicenow_dq.desk import group, settle, twins
 from airflow_provider_servicenow_dq.desk.append import append
 from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
-from airflow_provider_servicenow_dq.desk.order import policy_of
+from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
@@ -159,12 +159,14 @@ def _create(
         }
         for entry in batch
     ]
-    # Where a report goes may have changed since it was recorded.
-    fields = {**payloads[0]["fields"], "correlation_id": address.correlation_id}
+    fields = payloads[0]["fields"]
     if group.holds_many(address):
         first, *rest = group.pages(payloads, address, namespace=desk.namespace, first=True)
         fields = group.new_fields(payloads, address, first)
         _record_pages(connection, desk, batch[0], rest)
+    # Where a report goes may have changed since it was recorded.
+    column = payloads[0].get("key_column", CORRELATION)
+    fields = {**fields, column: address.correlation_id}
     before = decision.predecessor
     if before is not None:
         line = notes.successor_line(before.number, state_label(before.state))
@@ -178,6 +180,7 @@ def _create(
         "sys_id": again or sys_id_for(address.table, address.correlation_id, before.sys_id if before else ""),
         "existing": [ticket.sys_id for ticket in known if ticket.sys_id != again],
         "fields": fields,
+        "key_column": column,
         "warnings": {str(entry.id): names[entry.id][1] for entry in batch if entry.id in names},
         **_facts(decision, sighting),
     }

@@ -40,6 +40,13 @@ MAY_BE_HIDDEN: Final = (
     "opened until the account may read what it creates."
 )
 
+#: Said of a new ticket that cannot be found by what it is known by.
+NOT_KEPT: Final = (
+    "{} was created, and its column {} holds {!r} instead of our whole correlation id (76 characters): it "
+    "could not be found again. Nothing more is opened until the project's key_field names a column that can "
+    "hold it"
+)
+
 
 class BlindAccountError(DeliveryRefusedError):
     """The account cannot find what it has just created: it would create it again for ever."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The newest migration.
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 
 #: Named so that the store can share a database with others.
 VERSION_TABLE: Final = "servicenow_dq_version"
@@ -169,4 +169,15 @@ account = sa.Table(
     sa.Column("host", sa.String(255), primary_key=True),
     sa.Column("account", sa.String(255), primary_key=True),
     sa.Column("user_name", sa.String(100), nullable=False),
+)
+
+#: Where a table keeps our correlation ids; without a row it is ``correlation_id``. It is proven when the
+#: table was seen to have the column.
+key_column = sa.Table(
+    "dq_key_column",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("column_name", sa.String(80), nullable=False),
+    sa.Column("proven", sa.Boolean, nullable=False),
 )
