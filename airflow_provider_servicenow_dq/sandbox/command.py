@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
+from airflow_provider_servicenow_dq.sandbox import certificates
 from airflow_provider_servicenow_dq.sandbox.data import API_KEYS, OAUTH_CLIENTS, USERS, SeedUser
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.sandbox.switches import Switches
+from airflow_provider_servicenow_dq.sandbox.tls import Tls
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -79,13 +83,43 @@ def _sign_ins(users: tuple[SeedUser, ...]) -> str:
     help="Public key or certificate (PEM) of an OAuth client that sends JWT assertions, instead of the pair "
     "whose private half is at /sandbox/jwt_private_key.",
 )
+@click.option("--certificate", type=_FILE, help="Certificate (PEM) to serve https with.")
+@click.option("--private-key", type=_FILE, help="The key to it, unless it is in the same file.")
+@click.option(
+    "--client-ca",
+    type=_FILE,
+    help="Authority (PEM) of client certificates; their common name is the user who signs in with one.",
+)
+@click.option("--client-certificate-required", is_flag=True, help="Refuse connections without one.")
+@click.option(
+    "--make-certificates",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Serve https with throw-away certificates made in this directory: ca.pem to believe in, and one "
+    "with its key for each user, such as svc_airflow.pem.",
+)
 def sandbox(
-    port: int, host: str, users: tuple[SeedUser, ...], jwt_key: TextIO | None, **switches: Any
+    port: int,
+    host: str,
+    users: tuple[SeedUser, ...],
+    jwt_key: TextIO | None,
+    certificate: Path | None,
+    private_key: Path | None,
+    client_ca: Path | None,
+    client_certificate_required: bool,  # noqa: FBT001  # click passes it by name
+    make_certificates: Path | None,
+    **switches: Any,
 ) -> None:
     """Run a ServiceNow to try, its records in memory, until Ctrl-C."""
     try:
         key = jwt_key.read() if jwt_key else None
-        instance = Sandbox(port, host=host, users=users, jwt_key=key, **switches)
+        tls = Tls(certificate, private_key, client_ca) if certificate else None
+        if make_certificates:
+            tls = certificates.make_certificates(
+                make_certificates, [user.user_name for user in (*USERS, *users)]
+            )
+        if tls is not None:
+            tls = replace(tls, wants_client=client_certificate_required)
+        instance = Sandbox(port, host=host, users=users, jwt_key=key, tls=tls, **switches)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if host not in _LOOPBACK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _TIMEOUT_S = 30
 
@@ -20,10 +22,12 @@ class SandboxControl:
     """The same methods as :class:`~airflow_provider_servicenow_dq.sandbox.server.Sandbox`, over HTTP.
 
     :param url: Address of the sandbox.
+    :param ca_file: Authority (PEM) of its certificate, where it serves https.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, ca_file: str | Path | None = None) -> None:
         self.url = url.rstrip("/")
+        self._context = ssl.create_default_context(cafile=ca_file) if ca_file else None
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -102,7 +106,7 @@ class SandboxControl:
             method="POST",
         )
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310  # as above
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=self._context) as response:  # noqa: S310  # as above
                 return json.load(response)["result"]
         except urllib.error.HTTPError as error:
             with error:

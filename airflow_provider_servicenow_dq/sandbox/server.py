@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.sandbox.data import SeedUser
     from airflow_provider_servicenow_dq.sandbox.exchange import LoggedRequest
+    from airflow_provider_servicenow_dq.sandbox.tls import Tls
 
 
 class Sandbox:
@@ -29,6 +30,8 @@ class Sandbox:
     :param users: People besides those of the demo data.
     :param jwt_key: Public key or certificate (PEM) of OAuth clients that send JWT assertions, None for the
         pair whose other half is :attr:`jwt_private_key`.
+    :param tls: Certificates to serve https with, such as
+        :func:`~airflow_provider_servicenow_dq.sandbox.certificates.make_certificates` makes; None for http.
     :param switches: Fields of :class:`~airflow_provider_servicenow_dq.sandbox.switches.Switches`.
     """
 
@@ -39,10 +42,11 @@ class Sandbox:
         host: str = "127.0.0.1",
         users: Iterable[SeedUser] = (),
         jwt_key: str | None = None,
+        tls: Tls | None = None,
         **switches: Any,
     ) -> None:
         self._instance = Instance(Switches().changed(**switches), users)
-        self._server = HttpServer(host, port)
+        self._server = HttpServer(host, port, tls)
         self._service = Service(self._instance, self._server.url, jwt_key)
         self._thread: threading.Thread | None = None
 

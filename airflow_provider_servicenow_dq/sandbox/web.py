@@ -13,37 +13,46 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_servicenow_dq.sandbox import answers, control_api, pages
 from airflow_provider_servicenow_dq.sandbox.exchange import Request
 from airflow_provider_servicenow_dq.sandbox.service import TOKEN_PATH
+from airflow_provider_servicenow_dq.sandbox.tls import common_name
 
 if TYPE_CHECKING:
+    import ssl
+
     from airflow_provider_servicenow_dq.sandbox.answers import Answer
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+    from airflow_provider_servicenow_dq.sandbox.tls import Tls
 
 #: Tomcat's own limit for request line and headers together.
 _MAX_HEADER_BYTES = 8192
 #: More than any instance accepts as JSON, and enough for attachments; what is larger is not even read.
 _MAX_READ_BYTES = 64_000_000
 
+_HANDSHAKE_S = 10
+
 
 class HttpServer:
     """A listening port that can be closed and opened again.
 
     The port is taken at once, so that the address is known, and kept while the server is closed.
+
+    :param tls: Certificates to serve https with, None for http.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: Tls | None = None) -> None:
         self._host = host
-        self._server: _Server | None = _Server((host, port), _Handler)
+        self._context = tls.context() if tls else None
+        self._server: _Server | None = _Server((host, port), self._context)
         self._port = self._server.server_port
 
     @property
     def url(self) -> str:
         """Address, without a slash at the end."""
-        return f"http://{self._host}:{self._port}"
+        return f"{'https' if self._context else 'http'}://{self._host}:{self._port}"
 
     def open(self, sandbox: Sandbox) -> None:
         """Listen, and answer for a sandbox."""
         if self._server is None:
-            self._server = _Server((self._host, self._port), _Handler)
+            self._server = _Server((self._host, self._port), self._context)
         self._server.sandbox = sandbox
 
     def serve(self) -> None:
@@ -66,8 +75,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     sandbox: Sandbox
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext | None) -> None:
+        super().__init__(address, _Handler)
+        self._context = context
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
 
@@ -84,6 +94,16 @@ class _Server(ThreadingHTTPServer):
             for connection in self._connections:
                 _cut(connection)
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer on a connection, in its own thread: a handshake that hangs holds up nobody else."""
+        if self._context is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(_HANDSHAKE_S)
+        with self._context.wrap_socket(request, server_side=True) as connection:
+            connection.settimeout(None)
+            super().finish_request(connection, client_address)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are what this server is for; anything else is a bug and is printed."""
         if not isinstance(_current_error(), OSError):
@@ -99,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
+        self._certificate_name = common_name(self.connection)
         self.server.remember(self.connection)
 
     def finish(self) -> None:
@@ -121,7 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         method = headers.get("x-http-method-override", self.command).upper()
-        answer = self._answer(Request(method, self.path, headers, body))
+        answer = self._answer(
+            Request(method, self.path, headers, body, certificate_name=self._certificate_name)
+        )
         if answer is None:
             self.close_connection = True
         else:
@@ -181,7 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _cut(connection: socket.socket) -> None:
     """End a connection for its client at once, even if a forked process still holds a copy of the socket."""
     with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+        # Not the method of a TLS socket, which would be taken away from who reads from it.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _current_error() -> BaseException | None:
