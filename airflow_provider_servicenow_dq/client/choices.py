@@ -6,19 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.client.dictionary import read_lineage
-from airflow_provider_servicenow_dq.client.ids import checked_table
 from airflow_provider_servicenow_dq.client.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_servicenow_dq.client.table import Record, TableApi
 
-#: What the tables of the base system extend, so that nobody has to be asked.
-_LINEAGES: Final[Mapping[str, tuple[str, ...]]] = {
-    name: (name, "task")
-    for name in ("incident", "problem", "change_request", "sc_req_item", "sc_task", "sn_si_incident")
-}
 _FIELDS: Final = ("name", "element", "value", "label", "dependent_value", "sequence", "language")
 _ENGLISH: Final = "en"
 
@@ -55,7 +49,7 @@ def get_choices(
     :param language: Code of the language of the labels, e.g. ``de``. What has no label in it comes in
         English, else in the only language that it has.
     """
-    lineage = _LINEAGES.get(table) or read_lineage(table_api, table) or (checked_table(table), "task")
+    lineage = read_lineage(table_api, table) or (table, "task")
     query = Query.any_of("name", lineage).also(Query.equals({"element": field, "inactive": False}))
     rows = [row for row in table_api.find("sys_choice", query, fields=_FIELDS) if row.get("element") == field]
     by_table = ([row for row in rows if row.get("name") == name] for name in lineage)

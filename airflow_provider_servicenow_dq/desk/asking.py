@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_servicenow_dq.desk import send, twins
+from airflow_provider_servicenow_dq.desk import naming, twins
 from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError
 from airflow_provider_servicenow_dq.store import outbox, tickets
 from airflow_provider_servicenow_dq.tickets.incident import choose_close_code
@@ -60,7 +60,7 @@ def needs(waiting: Iterable[Entry], ticket: Ticket | None) -> Needs:
         named=[
             entry
             for entry in listed
-            if may_open and entry.kind == outbox.REPORT and send.has_names(entry.payload["fields"])
+            if may_open and entry.kind == outbox.REPORT and naming.has_names(entry.payload["fields"])
         ],
         twins=next((entry for entry in listed if entry.kind == outbox.TWINS), None),
         close_code=any(
@@ -81,7 +81,7 @@ def ask(desk: Desk, address: Address, wanted: Needs) -> Asked:
     ambiguous = {}
     for entry in wanted.named:
         try:
-            names[entry.id] = send.resolve_names(desk.names, entry.payload["fields"])
+            names[entry.id] = naming.resolve_names(desk.names, address.table, entry.payload["fields"])
         except AmbiguousNameError as error:
             ambiguous[entry.id] = str(error)
     return Asked(
