@@ -12,6 +12,10 @@ _COMMANDS = {
         "airflow_provider_servicenow_dq.commands.outbox:outbox",
         "List and decide about what waits for ServiceNow.",
     ),
+    "plan": (
+        "airflow_provider_servicenow_dq.commands.plan:plan",
+        "Say what would be sent for a payload.",
+    ),
     "sandbox": (
         "airflow_provider_servicenow_dq.sandbox.command:sandbox",
         "Run a ServiceNow to try on this machine.",

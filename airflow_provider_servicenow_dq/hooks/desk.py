@@ -27,12 +27,17 @@ _SHORTEST_TIMEOUT_S: Final = 30
 
 @contextlib.contextmanager
 def open_desk(
-    hook: ServiceNowHook, *, needs_shared_store: bool = False, store: Store | None = None
+    hook: ServiceNowHook,
+    *,
+    needs_shared_store: bool = False,
+    store: Store | None = None,
+    only_reads: bool = False,
 ) -> Iterator[Desk]:
     """Open a desk for the length of the block; the store remembers which connection leads to its instance.
 
     :param needs_shared_store: Whether the work makes no sense with a store of its machine's own.
     :param store: Another one than the configuration names.
+    :param only_reads: Nothing is written to the store, and it need not exist.
     :raises ServiceNowConfigError: If the store is not shared where it must be.
     """
     try:
@@ -51,7 +56,8 @@ def open_desk(
                 desk.config.timeout_s,
                 _SHORTEST_TIMEOUT_S,
             )
-        _remember_connection(desk, hook.servicenow_conn_id)
+        if not only_reads:
+            _remember_connection(desk, hook.servicenow_conn_id)
         yield desk
     finally:
         hook.close()

@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.links.servicenow import URL_KEY, ServiceNowRecordLink
-from airflow_provider_servicenow_dq.operators.running import failure, longest_wait, run_of
+from airflow_provider_servicenow_dq.operators.running import failure, longest_wait, run_of, say_writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+    from airflow_provider_servicenow_dq.desk.desk import Desk, Run
+    from airflow_provider_servicenow_dq.desk.open import Opening
     from airflow_provider_servicenow_dq.desk.order import Order
     from airflow_provider_servicenow_dq.projects.project import Project
 
@@ -74,9 +76,13 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
     :param group_by: ``dataset`` or ``dag_run``: many anomalies in one ticket.
     :param min_severity: Anomalies below it get no ticket.
     :param max_new_tickets: New tickets in one DAG run; the rest share one roll-up ticket.
-    :param project: The rules; by default the built-in ones. (templated)
-    :param servicenow_conn_id: The Airflow connection to use. (templated)
+    :param project: The rules: id or key of a project; by default the built-in ones. (templated)
+    :param servicenow_conn_id: The Airflow connection to use, unless the project names one. (templated)
+    :param dry_run: Send nothing, write nothing down; log what would be sent, and return it in each result's
+        ``would_send``. The instance is read.
     """
+
+    dry_run: bool  # type: ignore[assignment]  # nothing in Airflow 3 calls the method of this name
 
     template_fields: Sequence[str] = (
         "anomalies",
@@ -120,6 +126,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         max_new_tickets: int | None = None,
         project: str | None = None,
         servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        dry_run: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -148,6 +155,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         self.max_new_tickets = max_new_tickets
         self.project = project
         self.servicenow_conn_id = servicenow_conn_id
+        self.dry_run = dry_run
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Record the report, deliver it, and return the results."""
@@ -162,9 +170,13 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
             "%s anomalies, %s checks passed, %s not run", len(report.anomalies), report.passed, report.not_run
         )
         hook, project = choose(self.servicenow_conn_id, self.project)
-        with open_desk(hook) as desk:
-            opening = open_tickets(desk, report.anomalies, order=self._order(project), run=run_of(context))
-        results = [for_xcom(result) for result in opening.results]
+        order, run = self._order(project), run_of(context)
+        with open_desk(hook, only_reads=self.dry_run) as desk:
+            if self.dry_run:
+                results, opening = self._rehearse(desk, report.anomalies, order=order, run=run)
+            else:
+                opening = open_tickets(desk, report.anomalies, order=order, run=run)
+                results = [for_xcom(result) for result in opening.results]
         self._say(report.anomalies, opening.results, context)
         if opening.failures:
             if "ti" in context:
@@ -172,6 +184,16 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
             wait = longest_wait(opening.pending)
             raise failure(opening.failures, refused=not opening.pending, retry_after=wait)
         return results
+
+    def _rehearse(
+        self, desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run: Run
+    ) -> tuple[list[dict[str, Any]], Opening]:
+        from airflow_provider_servicenow_dq.desk.rehearsal import rehearse_opening  # noqa: PLC0415 (loads SQLAlchemy)
+
+        self.log.info("Dry run: what follows is tried out, and nothing is sent")
+        rehearsed = rehearse_opening(desk, anomalies, order=order, run=run)
+        say_writes(rehearsed.writes)
+        return rehearsed.for_xcom(), rehearsed.opening
 
     def _order(self, project: Project) -> Order:
         from airflow_provider_servicenow_dq.desk.order import Order  # noqa: PLC0415 (DAG files pay for it)

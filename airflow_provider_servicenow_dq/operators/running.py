@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import uuid
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_servicenow_dq.desk.desk import Run
+    from airflow_provider_servicenow_dq.desk.rehearsal import Write
+
+log = logging.getLogger(__name__)
 
 
 def run_of(context: Context) -> Run:
@@ -45,3 +50,11 @@ def failure(causes: Sequence[str], *, refused: bool, retry_after: float | None) 
 def longest_wait(errors: Iterable[Exception]) -> float | None:
     """Return the longest of the waits that errors name, in seconds."""
     return max((wait for error in errors if (wait := getattr(error, "retry_after", None))), default=None)
+
+
+def say_writes(writes: Sequence[Write]) -> None:
+    """Log what a dry run would send, whole."""
+    for write in writes:
+        values = json.dumps(dict(write.values), indent=2, ensure_ascii=False)
+        log.info("Would send %s %s %s: %s", write.method, write.table, write.number, values)
+    log.info("Would send %s requests", len(writes))
