@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_servicenow_dq.anomalies.foreign import Foreign
+from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
 from airflow_provider_servicenow_dq.anomalies.values import short_id
 
@@ -42,11 +42,11 @@ _RAN_AND_FAILED = ("Test failed.", "The following tests have failed", 'Threshold
 class _Task:
     """Where the results come from; what an operator does not know about itself comes from the options."""
 
-    dataset: str | None
-    table: str | None
+    dataset: Foreign
+    table: Foreign
     dag_id: str | None
     task_id: str | None
-    partition_key: str | None
+    partition_key: Foreign
 
     def check_id(self, name: str | None) -> str:
         """Return the identity of a check without a table: its task's, and its name where it has another."""
@@ -54,19 +54,19 @@ class _Task:
         parts = [self.dag_id, self.task_id, None if name == self.task_id else name]
         return short_id("/".join(part for part in parts if part))
 
-    def home(self) -> str | None:
-        """Return what stands for the dataset of a check without a table."""
-        return (
-            self.dataset
-            or self.table
-            or ".".join(part for part in (self.dag_id, self.task_id) if part)
-            or None
-        )
+    def home(self, place: Foreign) -> Foreign:
+        """Return what stands for the dataset of a check at ``place``, which has no table."""
+        named = self.dataset if self.dataset.value else self.table
+        parts = [part for part in (self.dag_id, self.task_id) if part]
+        return named if named.value else place.but(".".join(parts) or None)
 
 
 def recognises(payload: object) -> bool:
     """Whether this is a check result, a failed task's callback data, a check mapping or an exception."""
-    if isinstance(payload, BaseException) or _is_result(payload):
+    if isinstance(payload, BaseException):
+        # Pandera's errors carry their results.
+        return not hasattr(payload, "failure_cases")
+    if _is_result(payload):
         return True
     if not isinstance(payload, Mapping):
         return False
@@ -95,7 +95,14 @@ def read(
         ticket.
     """
     top = Foreign(SOURCE, "", payload)
-    task = _Task(dataset, None, dag_id, task_id, partition_key)
+    task = _Task(
+        option(SOURCE, "dataset", dataset),
+        top.but(None),
+        option(SOURCE, "dag_id", dag_id).text_or_none(),
+        option(SOURCE, "task_id", task_id).text_or_none(),
+        option(SOURCE, "partition_key", partition_key),
+    )
+    task.dataset.text_or_none()
     if isinstance(payload, (list, tuple)):
         return _results(top.each(), task)
     if _is_result(payload):
@@ -115,7 +122,7 @@ def read(
 def _failed_task(place: Foreign, given: _Task) -> Report:
     task = _Task(
         given.dataset,
-        place.at("table").text_or_none(),
+        _name_at(place.at("table")),
         place.at("dag_id").text_or_none() or given.dag_id,
         place.at("task_id").text_or_none() or given.task_id,
         given.partition_key,
@@ -147,15 +154,15 @@ def _results(places: Iterable[Foreign], task: _Task) -> Report:
 
 def _from_result(place: Foreign, task: _Task) -> Anomaly:
     name = place.at("name").text()
-    table = place.at("table").text_or_none() or task.table
+    table = _name_at(place.at("table"))
     actual, expected = place.at("actual").scalar_text(), place.at("expected").scalar_text()
     nulls = actual if place.at("check_type").value == "not_null" else None
     severity = place.at("severity")
     return _anomaly(
         place,
         task,
-        table=table,
-        name=name,
+        table=table if table.value else task.table,
+        name=place.at("name").but(name),
         columns=[column for column in [place.at("column").text_or_none()] if column],
         severity=Severity.HIGH if severity.value is None else severity.chosen(_SEVERITIES),
         failed_count=int(nulls) if nulls is not None and _WHOLE.fullmatch(nulls) else None,
@@ -192,8 +199,8 @@ def _from_check(name: str, column: str | None, check: Foreign, task: _Task) -> A
         check,
         task,
         # An operator that has a mapping has a table, so that here the dataset stands for it.
-        table=task.table or task.dataset,
-        name=name,
+        table=task.table if task.table.value else task.dataset,
+        name=check.but(name),
         columns=[column] if column else [],
         severity=Severity.HIGH,
         failed_count=result.count() if counts_nulls else None,
@@ -212,27 +219,32 @@ def _from_exception(place: Foreign, task: _Task) -> Anomaly:
     return _anomaly(
         place,
         task,
-        table=None,
-        name=task.task_id or "sql check",
+        table=place.but(None),
+        name=place.but(task.task_id or "sql check"),
         kind=kind,
         severity=Severity.HIGH,
         message=words,
     )
 
 
-def _anomaly(place: Foreign, task: _Task, *, table: str | None, name: str, **fields: Any) -> Anomaly:
-    dataset = (task.dataset or table) if table else task.home()
-    if not dataset:
+def _anomaly(place: Foreign, task: _Task, *, table: Foreign, name: Foreign, **fields: Any) -> Anomaly:
+    named = task.dataset if task.dataset.value else table
+    dataset = named if table.value else task.home(place)
+    if not dataset.value:
         raise place.refuse("no table is named here: give the option dataset, or dag_id and task_id")
     return place.anomaly(
         source=SOURCE,
         dataset=dataset,
-        check_id=short_id(name) if table else task.check_id(name),
+        check_id=name.but(short_id(name.value) if table.value else task.check_id(name.value)),
         check_name=name,
         partition_key=task.partition_key,
         failed_unit="rows" if fields.get("failed_count") is not None else None,
         **fields,
     )
+
+
+def _name_at(place: Foreign) -> Foreign:
+    return place.but(place.text_or_none())
 
 
 def _sentence(check: str, expected: str | None, actual: str | None) -> str:
@@ -268,8 +280,10 @@ def _is_result(value: object) -> bool:
 
 
 def _is_failed_task(payload: Mapping[Any, Any]) -> bool:
-    # Soda's scans have "checks" as well, as a list.
-    return bool(_TASK_FIELDS & payload.keys()) and not isinstance(payload.get("checks"), (list, tuple))
+    # Soda's scans have "checks" as well, as a list, and its contracts have "check_results".
+    if isinstance(payload.get("checks"), (list, tuple)) or {"check_collection", "contract"} & payload.keys():
+        return False
+    return bool(_TASK_FIELDS & payload.keys())
 
 
 def _is_mapping_of_checks(payload: Mapping[Any, Any]) -> bool:

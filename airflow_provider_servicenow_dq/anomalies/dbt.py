@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, load_json_file, unique
+from airflow_provider_servicenow_dq.anomalies.documents import document
+from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option, unique
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
 
 SOURCE = "dbt"
@@ -46,18 +46,20 @@ def read(payload: object, *, manifest: object = None) -> Report:
     Models and other nodes are reported where they failed; where they succeeded they are not counted, as they
     are no checks.
 
-    :param payload: The run_results document, or its path.
-    :param manifest: The manifest document, or its path. Without it nothing tells what a test is about, so the
-        test's ``unique_id`` stands for the dataset; giving or leaving it changes the fingerprints.
+    :param payload: The run_results document, its JSON text, or its path.
+    :param manifest: The manifest document, its JSON text, or its path. Without it nothing tells what a
+        test is about, so the test's ``unique_id`` stands for the dataset; giving or leaving it changes the
+        fingerprints.
     """
-    top = Foreign(SOURCE, "", _document(payload))
+    top = Foreign(SOURCE, "", document(SOURCE, payload))
     schema = top.at("metadata").maybe("dbt_schema_version").text_or_none() or ""
     if "/sources/" in schema:
         raise top.refuse("these are source freshness results; run_results.json is due here")
     if not isinstance(top.at("results").value, (list, tuple)):
         raise top.at("results").refuse("the list of results is due here")
-    detected_at = top.at("metadata").maybe("generated_at").text_or_none()
-    nodes = Foreign(SOURCE, "manifest", _document(manifest)).maybe("nodes")
+    detected_at = top.at("metadata").maybe("generated_at")
+    detected_at.text_or_none()
+    nodes = option(SOURCE, "manifest", document(SOURCE, manifest)).maybe("nodes")
 
     anomalies = []
     passed = not_run = 0
@@ -73,10 +75,11 @@ def read(payload: object, *, manifest: object = None) -> Report:
     return Report(anomalies=anomalies, passed=passed, not_run=not_run)
 
 
-def _anomaly(result: Foreign, nodes: Foreign, detected_at: str | None, **fields: Any) -> Anomaly:
-    unique_id = result.at("unique_id").text()
+def _anomaly(result: Foreign, nodes: Foreign, detected_at: Foreign, **fields: Any) -> Anomaly:
+    named = result.at("unique_id")
+    unique_id = named.text()
     # test.<package>.<name>, for generic tests with a hash of the arguments behind it.
-    _, package, name, *_ = [*unique_id.split("."), "", "", ""]
+    _, package, name, *_ = [*unique_id.split(".", 3), "", "", ""]
     node = nodes.maybe(unique_id)
     about = nodes.maybe(node.maybe("attached_node").text_or_none() or "")
     relation = about.maybe("relation_name").text_or_none()
@@ -84,11 +87,11 @@ def _anomaly(result: Foreign, nodes: Foreign, detected_at: str | None, **fields:
     failures = result.at("failures").count()
     return result.anomaly(
         source=SOURCE,
-        source_instance=package or None,
-        dataset=_QUOTES.sub("", relation) if relation else unique_id,
-        check_id=unique_id,
-        check_name=node.maybe("name").text_or_none() or name or unique_id,
-        type=test,
+        source_instance=named.but(package) if package else None,
+        dataset=about.maybe("relation_name").but(_QUOTES.sub("", relation)) if relation else named,
+        check_id=named,
+        check_name=node.maybe("name") if node.maybe("name").text_or_none() else named.but(name or unique_id),
+        type=node.maybe("test_metadata").maybe("name") if test else None,
         columns=unique([node.maybe("column_name").text_or_none()]),
         detected_at=detected_at,
         failed_count=failures,
@@ -108,7 +111,3 @@ def _owner(node: Foreign) -> str | None:
         if isinstance(owner, str) and owner:
             return owner
     return None
-
-
-def _document(given: object) -> Any:
-    return load_json_file(SOURCE, given) if isinstance(given, (str, Path)) else given

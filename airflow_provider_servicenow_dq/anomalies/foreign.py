@@ -7,40 +7,18 @@ not the size.
 from __future__ import annotations
 
 import json
-import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.anomalies.places import joined, not_json, shown, step_to
+from airflow_provider_servicenow_dq.anomalies.values import MAX_ENTRIES
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
 Wanted = TypeVar("Wanted")
-
-
-def shown(value: object) -> str:
-    """Return ``value`` in a few words, for an error message."""
-    if isinstance(value, Mapping):
-        return f"an object with {', '.join(_brief(key) for key in list(value)[:8]) or 'no keys'}"
-    if isinstance(value, (list, tuple)):
-        return f"a list of {len(value)}"
-    return "nothing" if value is None else f"{type(value).__name__} {_brief(value)}"
-
-
-def _brief(value: object) -> str:
-    try:
-        return reprlib.repr(value)
-    except ValueError:
-        # Python refuses to spell out integers of more than 4300 digits.
-        return "of many digits"
-
-
-def joined(path: str, step: str) -> str:
-    """Return the path of a place under ``path``; ``step`` is a key or ``[index]``."""
-    return f"{path}{step}" if not path or not step or step.startswith("[") else f"{path}.{step}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +42,11 @@ class Foreign:
         """Return the place under a key; this one must be an object."""
         if not isinstance(self.value, Mapping):
             raise self.refuse(f"an object is due here, not {shown(self.value)}")
-        return Foreign(self.source, joined(self.path, key), self.value.get(key))
+        return Foreign(self.source, joined(self.path, step_to(key)), self.value.get(key))
+
+    def but(self, value: Any) -> Foreign:
+        """Return this place with what was made of its value, so that a refusal of that names this place."""
+        return Foreign(self.source, self.path, value)
 
     def maybe(self, key: str) -> Foreign:
         """Return the place under a key, where this one may be null or missing."""
@@ -83,11 +65,16 @@ class Foreign:
 
     def each(self) -> list[Foreign]:
         """Return the places of a list, none where it is null or missing."""
+        return list(self.stream())
+
+    def stream(self) -> Iterator[Foreign]:
+        """Return the places of a list one by one: a list of rows may be long, and each place costs memory."""
         if self.value is None:
-            return []
+            return
         if not isinstance(self.value, (list, tuple)):
             raise self.refuse(f"a list is due here, not {shown(self.value)}")
-        return [Foreign(self.source, f"{self.path}[{i}]", item) for i, item in enumerate(self.value)]
+        for index, item in enumerate(self.value):
+            yield Foreign(self.source, f"{self.path}[{index}]", item)
 
     def text(self) -> str:
         """Return a text that must be there; an integer is spelled out."""
@@ -95,6 +82,12 @@ class Foreign:
         if text is None or not text.strip():
             raise self.refuse(f"a text is due here, not {shown(self.value)}")
         return text
+
+    def word(self) -> str:
+        """Return a text that must be there, and that no tool writes as a number."""
+        if not isinstance(self.value, str):
+            raise self.refuse(f"a text is due here, not {shown(self.value)}")
+        return self.text()
 
     def text_or_none(self) -> str | None:
         """Return a text, or ``None`` where it is null or missing."""
@@ -136,42 +129,63 @@ class Foreign:
             raise self.refuse(f"{shown(self.value)} is none of {', '.join(meanings)}")
         return meanings[word]
 
-    def anomaly(self, **fields: Any) -> Anomaly:
-        """Return the anomaly that this place describes; ``None`` leaves a field at its default."""
+    def json(self) -> Any:
+        """Return what is here, if JSON can say it and it is not nested deeper than any tool nests."""
+        if fault := not_json(self.value):
+            path, reason = fault
+            raise AnomalyFormatError(self.source, joined(self.path, path), reason)
+        return self.value
+
+    def row_text(self, default: Callable[[Any], Any] | None = None) -> str:
+        """Return a sample row as text.
+
+        :param default: Makes something of values that JSON does not know; without it they are refused.
+        """
+        if isinstance(self.value, str):
+            return self.value
         try:
-            return Anomaly.model_validate({key: value for key, value in fields.items() if value is not None})
+            return json.dumps(self.value, ensure_ascii=False, default=default or _refuse_type)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self.refuse(f"is not JSON: {error}") from None
+
+    def anomaly(self, **fields: Any) -> Anomaly:
+        """Return the anomaly that this place describes.
+
+        :param fields: Those of :class:`Anomaly`; ``None`` leaves one at its default. A place stands for its
+            value: where that is refused, the error names the place.
+        """
+        given = {key: field.value if isinstance(field, Foreign) else field for key, field in fields.items()}
+        try:
+            return Anomaly.model_validate({key: value for key, value in given.items() if value is not None})
         except ValidationError as refusal:
-            path, reason = first_fault(refusal)
-        raise AnomalyFormatError(self.source, joined(self.path, path), reason)
+            steps, reason = first_fault(refusal)
+        origin = fields.get(str(steps[0])) if steps else None
+        path = origin.path if isinstance(origin, Foreign) else self.path
+        for step in steps[1:] if isinstance(origin, Foreign) else steps:
+            path = joined(path, f"[{step}]" if isinstance(step, int) else step_to(step))
+        raise AnomalyFormatError(self.source, path, reason)
 
 
-def first_fault(refusal: ValidationError) -> tuple[str, str]:
-    """Return the place and the words of the first thing that pydantic found wrong."""
+def first_fault(refusal: ValidationError) -> tuple[tuple[int | str, ...], str]:
+    """Return the steps to the first thing that pydantic found wrong, and its words."""
     fault = refusal.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = ""
-    for step in fault["loc"]:
-        path = joined(path, f"[{step}]" if isinstance(step, int) else step)
-    return path, fault["msg"].removeprefix("Value error, ")
+    return fault["loc"], fault["msg"].removeprefix("Value error, ")
 
 
-def load_json(source: str, text: str) -> Any:
-    """Return what a JSON text holds."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise AnomalyFormatError(source, "", f"is not JSON: {error}") from None
+def _refuse_type(value: Any) -> str:
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
 
 
-def load_json_file(source: str, path: str | Path) -> Any:
-    """Return what a JSON file holds."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise AnomalyFormatError(
-            source, reprlib.repr(str(path)), f"cannot be read as a file: {reason}"
-        ) from None
-    return load_json(source, text)
+def option(source: str, name: str, value: object) -> Foreign:
+    """Return an option of an adapter as a place, so that a wrong one is refused like a wrong payload."""
+    return Foreign(source, f"source_options.{name}", value)
+
+
+def sample_count(source: str, samples: object) -> int:
+    """Return how many rows of each anomaly the option ``samples`` asks for; true means all that fit."""
+    if isinstance(samples, bool):
+        return MAX_ENTRIES if samples else 0
+    return min(option(source, "samples", samples).count() or 0, MAX_ENTRIES)
 
 
 def unique(texts: Sequence[str | None]) -> list[str]:

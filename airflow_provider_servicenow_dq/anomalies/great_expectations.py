@@ -1,19 +1,24 @@
-"""Validation results of Great Expectations 1.x.
+"""Validation results of Great Expectations.
 
 They come in full (``to_json_dict()``) or reduced (``describe_dict()``, which is what the Airflow provider's
 operators leave in XCom, and a checkpoint's ``describe()``). The reduced form has lost the severity, the
 asset, the suite, the time and what went wrong: an expectation that could not run cannot be told from one that
 failed, so there it is a ``check_failed``. Prefer the full form with ``result_format="SUMMARY"``; ``COMPLETE``
 holds every bad row.
+
+Seen with 1.24, all four result formats; 0.18 differs by ``expectation_type`` and ``run_results``.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, load_json, unique
+from airflow_provider_servicenow_dq.anomalies.documents import document
+from airflow_provider_servicenow_dq.anomalies.expectation import arguments_of, columns_of, expected, written
+from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option, sample_count, unique
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
 from airflow_provider_servicenow_dq.anomalies.values import MAX_NAME, cut, short_id
 
@@ -27,17 +32,39 @@ _SCHEMA_EXPECTATIONS = (
     "expect_table_column_count",
     "expect_table_columns_to_match",
 )
-_COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
+# Where a result keeps rows; COMPLETE has all of them.
+_ROWS = ("unexpected_list", "partial_unexpected_list")
+_MORE_ROWS = (
+    *_ROWS,
+    "unexpected_index_list",
+    "unexpected_index_query",
+    "unexpected_rows",
+    "partial_unexpected_counts",
+    "partial_unexpected_index_list",
+)
 
 
 def recognises(payload: object) -> bool:
-    """Whether this is a validation result or a description of one."""
+    """Whether this is a validation result, a description of one, or the result of one expectation."""
     if not isinstance(payload, Mapping) or "success" not in payload:
         return False
-    return any(
-        isinstance(payload.get(key), (list, tuple))
-        for key in ("results", "expectations", "validation_results")
+    lists = ("results", "expectations", "validation_results")
+    return (
+        any(isinstance(payload.get(key), (list, tuple)) for key in lists)
+        or isinstance(payload.get("run_results"), Mapping)
+        or "expectation_config" in payload
+        or "expectation_type" in payload
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The options, checked."""
+
+    suite: Foreign
+    partition_key: Foreign
+    severity: Foreign
+    samples: int
 
 
 def read(
@@ -46,95 +73,172 @@ def read(
     dataset: str | Sequence[str] | None = None,
     suite: str | None = None,
     partition_key: str | None = None,
+    severity: str | None = None,
+    samples: int | bool = 0,
 ) -> Report:
     """Read a validation result.
 
     An expectation is the same problem in every run and in both forms: its type and arguments without the
     batch, on its dataset.
 
-    :param payload: ``to_json_dict()``, ``describe_dict()``, the XCom of a GX operator, or ``describe()``'s
-        text.
+    :param payload: ``to_json_dict()`` of a validation or of one expectation, ``describe_dict()``, the XCom of
+        a GX operator, or one of these as JSON text (as ``describe()`` returns it) or as the path of a file.
     :param dataset: What was validated; beats what the result says (``datasource.asset``). The reduced form
         says nothing, so there it must be given, for a checkpoint of several validations as a list with one
         for each.
     :param suite: Name of the suite where the result does not have it; it becomes the tag ``suite:<name>``.
     :param partition_key: When each partition is to have tickets of its own.
+    :param severity: That of an anomaly whose result does not say it; without this critical in the full form,
+        which is GX's own default, and medium in the reduced one.
+    :param samples: How many unexpected values each anomaly keeps, up to 100. Rows may hold personal data, so
+        they are dropped otherwise.
     """
-    top = Foreign(SOURCE, "", load_json(SOURCE, payload) if isinstance(payload, str) else payload)
-    validations = [top] if top.at("validation_results").value is None else top.at("validation_results").each()
-    datasets = [dataset] * len(validations) if dataset is None or isinstance(dataset, str) else list(dataset)
-    if len(datasets) != len(validations) or (isinstance(dataset, str) and len(validations) > 1):
-        raise top.refuse(
-            f"holds {len(validations)} validations; give the option dataset as a list of as many"
-        )
+    kept = sample_count(SOURCE, samples)
+    slim = None if kept else _without_rows
+    top = Foreign(SOURCE, "", document(SOURCE, payload, slim=slim))
+    validations = list(_validations(top))
+    asked = _Asked(
+        option(SOURCE, "suite", suite),
+        option(SOURCE, "partition_key", partition_key),
+        option(SOURCE, "severity", severity),
+        kept,
+    )
 
     anomalies = []
     passed = 0
-    for validation, name in zip(validations, datasets, strict=True):
-        context = _context(validation, name, suite, partition_key)
+    for validation, name in zip(validations, _datasets(top, dataset, len(validations)), strict=True):
+        context = _context(validation, name, asked)
         for result in _results(validation):
             if result.at("success").flag():
                 passed += 1
             else:
-                anomalies.append(_anomaly(result, context))
+                anomalies.append(_anomaly(result, context, asked))
     return Report(anomalies=anomalies, passed=passed)
 
 
-def _context(
-    validation: Foreign, dataset: str | None, suite: str | None, partition_key: str | None
-) -> dict[str, Any]:
+def _without_rows(found: dict[str, Any]) -> dict[str, Any]:
+    # Only a result counts elements, so that arguments of the same name stay.
+    if "element_count" in found or "unexpected_count" in found:
+        for key in _MORE_ROWS:
+            found.pop(key, None)
+    return found
+
+
+def _validations(top: Foreign) -> Iterator[Foreign]:
+    if top.at("validation_results").value is not None:
+        yield from top.at("validation_results").each()
+    elif top.at("run_results").value is not None:
+        for _, run in top.at("run_results").entries():
+            # 0.18 puts what its actions returned beside the result.
+            yield run if run.at("validation_result").value is None else run.at("validation_result")
+    else:
+        yield top
+
+
+def _datasets(top: Foreign, dataset: object, count: int) -> list[Foreign]:
+    given = option(SOURCE, "dataset", dataset)
+    if isinstance(dataset, (list, tuple)):
+        names = given.each()
+    else:
+        names = [given] * (count if dataset is None else 1)
+    if len(names) != count:
+        raise top.refuse(f"holds {count} validations; give the option dataset as a list of as many")
+    for name in names:
+        name.text_or_none()
+    return names
+
+
+def _context(validation: Foreign, dataset: Foreign, asked: _Asked) -> dict[str, Any]:
     meta = validation.at("meta")
     batch = meta.maybe("active_batch_definition")
     asset = unique([batch.maybe(key).text_or_none() for key in ("datasource_name", "data_asset_name")])
-    if not dataset and not asset:
+    if not dataset.value and not asset:
         raise validation.refuse("does not say what was validated: give the option dataset")
-    suite_name = validation.at("suite_name").text_or_none() or suite
-    run_time = meta.maybe("run_id").maybe("run_time").text_or_none()
+    suites = (validation.at("suite_name"), meta.maybe("expectation_suite_name"), asked.suite)
+    suite = next((name for place in suites if (name := place.text_or_none())), None)
+    run_time = meta.maybe("run_id").maybe("run_time")
     return {
-        "dataset": dataset or ".".join(asset),
-        "detected_at": run_time or meta.maybe("validation_time").text_or_none(),
-        "tags": [f"suite:{suite_name}"] if suite_name else [],
-        "partition_key": partition_key,
+        "dataset": dataset if dataset.value else batch.maybe("data_asset_name").but(".".join(asset)),
+        "detected_at": run_time if run_time.text_or_none() else meta.maybe("validation_time"),
+        "tags": [f"suite:{suite}"] if suite else [],
+        "partition_key": asked.partition_key,
     }
 
 
-def _results(validation: Foreign) -> list[Foreign]:
+def _results(validation: Foreign) -> Iterator[Foreign]:
     for key in ("results", "expectations"):
         if validation.at(key).value is not None:
-            return validation.at(key).each()
-    raise validation.refuse("results or expectations are due here")
+            return validation.at(key).stream()
+    if validation.at("expectation_config").value is None and validation.at("expectation_type").value is None:
+        raise validation.refuse("results or expectations are due here")
+    return iter([validation])
 
 
-def _anomaly(result: Foreign, context: dict[str, Any]) -> Anomaly:
+def _anomaly(result: Foreign, context: dict[str, Any], asked: _Asked) -> Anomaly:
     config = result.at("expectation_config")
     full = config.value is not None
-    expectation = (config.at("type") if full else result.at("expectation_type")).text()
-    arguments = _arguments(config.at("kwargs") if full else result.at("kwargs"))
-    columns = _columns(arguments)
+    named = _named(config, result)
+    expectation = named.word()
+    kwargs = config.at("kwargs") if full else result.at("kwargs")
+    arguments = arguments_of(kwargs)
+    columns = columns_of(arguments)
     severity = config.maybe("severity")
     outcome = result.at("result")
     failed, total = outcome.maybe("unexpected_count").count(), outcome.maybe("element_count").count()
     errors = _errors(result.at("exception_info"))
     return result.anomaly(
         source=SOURCE,
-        check_id=short_id(f"{expectation}({_written(arguments)})"),
-        check_name=cut(f"{expectation} ({', '.join(columns)})" if columns else expectation, MAX_NAME),
+        check_id=named.but(short_id(f"{expectation}({written(arguments)})")),
+        check_name=named.but(
+            cut(f"{expectation} ({', '.join(columns)})" if columns else expectation, MAX_NAME)
+        ),
         kind=_kind(expectation, could_not_run=bool(errors)),
         columns=columns,
-        severity=severity.chosen(_SEVERITIES) if severity.value is not None else _default_severity(full=full),
+        severity=severity.chosen(_SEVERITIES) if severity.value is not None else _severity(asked, full=full),
         failed_count=failed,
         total_count=total,
-        failed_unit="rows" if failed is not None else None,
+        failed_unit=_unit(failed, total),
         observed=outcome.maybe("observed_value").scalar_text(),
-        expected=_expected(arguments),
-        message="\n".join(errors)
-        or (None if failed is None else f"{failed} of {total} values are unexpected"),
+        expected=expected(arguments),
+        message="\n".join(errors) or _sentence(failed, total),
         owner=_owner(config),
+        samples=[row.row_text() for row in _samples(outcome, asked.samples)],
         **context,
     )
 
 
-def _default_severity(*, full: bool) -> Severity:
+def _named(config: Foreign, result: Foreign) -> Foreign:
+    if config.value is None:
+        return result.at("expectation_type")
+    older = config.at("expectation_type")
+    return config.at("type") if older.value is None else older
+
+
+def _unit(failed: int | None, total: int | None) -> str | None:
+    if failed is None:
+        return None
+    # Expectations about a set of values count the values that are not in it, and no rows.
+    return "values" if total is None else "rows"
+
+
+def _sentence(failed: int | None, total: int | None) -> str | None:
+    if failed is None:
+        return None
+    return (
+        f"{failed} values are unexpected" if total is None else f"{failed} of {total} values are unexpected"
+    )
+
+
+def _samples(outcome: Foreign, count: int) -> list[Foreign]:
+    for key in _ROWS if count else ():
+        if rows := list(islice(outcome.maybe(key).stream(), count)):
+            return rows
+    return []
+
+
+def _severity(asked: _Asked, *, full: bool) -> Foreign | Severity:
+    if asked.severity.value is not None:
+        return asked.severity
     # GX takes an expectation for critical unless told otherwise; the reduced form does not tell.
     return Severity.CRITICAL if full else Severity.MEDIUM
 
@@ -143,45 +247,6 @@ def _kind(expectation: str, *, could_not_run: bool) -> Kind:
     if could_not_run:
         return Kind.CHECK_ERROR
     return Kind.SCHEMA if expectation.startswith(_SCHEMA_EXPECTATIONS) else Kind.CHECK_FAILED
-
-
-def _arguments(kwargs: Foreign) -> dict[str, Any]:
-    # A batch is where it ran, not what was asked; null is GX's way to say "not given".
-    given = {
-        key: place.value for key, place in kwargs.entries() if key != "batch_id" and place.value is not None
-    }
-    try:
-        text = json.dumps(given, allow_nan=False, sort_keys=True)
-        arguments: dict[str, Any] = json.loads(text, parse_float=_number)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise kwargs.refuse(f"is not JSON: {error}") from None
-    return arguments
-
-
-def _number(text: str) -> int | float:
-    # The same argument comes as 0 or as 0.0, depending on which form wrote it.
-    number = float(text)
-    return int(number) if number.is_integer() else number
-
-
-def _written(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={json.dumps(value, sort_keys=True)}" for key, value in arguments.items())
-
-
-def _expected(arguments: Mapping[str, Any]) -> str | None:
-    asked = {key: value for key, value in arguments.items() if key not in _COLUMN_ARGUMENTS}
-    texts = (
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in asked.items()
-    )
-    return ", ".join(texts) or None
-
-
-def _columns(arguments: Mapping[str, Any]) -> list[str]:
-    named: list[Any] = []
-    for key in _COLUMN_ARGUMENTS:
-        value = arguments.get(key)
-        named.extend(value if isinstance(value, list) else [value])
-    return unique([name for name in named if isinstance(name, str)])
 
 
 def _errors(info: Foreign) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, unique
+from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option, unique
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity, Status
 from airflow_provider_servicenow_dq.anomalies.values import MAX_NAME, cut, short_id
 
@@ -32,9 +32,9 @@ def recognises(payload: object) -> bool:
         return False
     return (
         payload.get("event") == _FLOW_EVENT
-        or {"failed_checks", "datastore"} <= payload.keys()
+        or _is_listing(payload)
         or {"ticket", "anomaly_id"} <= payload.keys()
-        or isinstance(payload.get("items"), (list, tuple))
+        or _is_page(payload)
     )
 
 
@@ -55,23 +55,39 @@ def read(
         no scale, so that without it, and below all of them, the severity is medium.
     """
     top = Foreign(SOURCE, "", payload)
+    fallback = option(SOURCE, "dataset", dataset)
+    fallback.text_or_none()
+    address = option(SOURCE, "base_url", base_url).text_or_none()
     if isinstance(payload, (list, tuple)):
         places = top.each()
     elif isinstance(payload, Mapping) and "items" in payload:
         places = top.at("items").each()
     elif isinstance(payload, Mapping) and payload.get("event") == _FLOW_EVENT:
         return Report(
-            anomalies=[_from_flow(top, place, dataset) for place in top.at("context").at("anomalies").each()]
+            anomalies=[_from_flow(top, place, fallback) for place in top.at("context").at("anomalies").each()]
         )
     elif isinstance(payload, Mapping) and "ticket" in payload:
-        return Report(anomalies=[_from_ticket(top, dataset)])
+        return Report(anomalies=[_from_ticket(top, fallback)])
     else:
         places = [top]
-    return Report(anomalies=[_from_listing(place, dataset, base_url, weights or {}) for place in places])
+    least = {name: _number(weight) for name, weight in option(SOURCE, "weights", weights).entries()}
+    return Report(anomalies=[_from_listing(place, fallback, address, least) for place in places])
+
+
+def _is_listing(value: object) -> bool:
+    return isinstance(value, Mapping) and {"failed_checks", "datastore"} <= value.keys()
+
+
+def _is_page(payload: Mapping[Any, Any]) -> bool:
+    items = payload.get("items")
+    if not isinstance(items, (list, tuple)):
+        return False
+    # An empty page is known by its numbers alone.
+    return _is_listing(items[0]) if items else {"total", "page", "size"} <= payload.keys()
 
 
 def _from_listing(
-    place: Foreign, dataset: str | None, base_url: str | None, weights: Mapping[str, float]
+    place: Foreign, fallback: Foreign, base_url: str | None, weights: Mapping[str, float]
 ) -> Anomaly:
     place.at("id").text()
     checks = [failed.at("quality_check") for failed in place.at("failed_checks").each()]
@@ -83,16 +99,18 @@ def _from_listing(
     failed_count = place.at("anomalous_records_count").count()
     return place.anomaly(
         source=SOURCE,
-        external_id=place.at("id").value,
-        dataset=_dataset(place, place.at("container").maybe("name"), dataset),
-        check_id=short_id(",".join(ids)) or None,
-        check_name=cut(", ".join(rules), MAX_NAME) or type_name or "anomaly",
+        external_id=place.at("id"),
+        dataset=_dataset(place, place.at("container").maybe("name"), fallback),
+        check_id=place.at("failed_checks").but(short_id(",".join(ids))) if ids else None,
+        check_name=place.at("failed_checks").but(cut(", ".join(rules), MAX_NAME))
+        if rules
+        else place.at("type").but(type_name or "anomaly"),
         kind=_KINDS.get(type_name or "", Kind.CHECK_FAILED),
-        type=type_name,
+        type=place.at("type"),
         columns=unique(fields),
         severity=_severity(place.at("weight"), weights),
         status=_status(place.at("status"), archived=place.at("archived").value is True),
-        detected_at=place.at("created").value,
+        detected_at=place.at("created"),
         failed_count=failed_count,
         failed_unit="rows" if failed_count is not None else None,
         message=place.at("message").text_or_none()
@@ -106,7 +124,7 @@ def _from_listing(
     )
 
 
-def _from_flow(document: Foreign, place: Foreign, dataset: str | None) -> Anomaly:
+def _from_flow(document: Foreign, place: Foreign, fallback: Foreign) -> Anomaly:
     place.at("id").text()
     type_name = place.at("type").text_or_none()
     description = place.at("description").text_or_none()
@@ -115,21 +133,23 @@ def _from_flow(document: Foreign, place: Foreign, dataset: str | None) -> Anomal
     )
     return place.anomaly(
         source=SOURCE,
-        external_id=place.at("id").value,
-        dataset=_dataset(document, place.at("container"), dataset),
+        external_id=place.at("id"),
+        dataset=_dataset(document, place.at("container"), fallback),
         # The document does not say which check found which anomaly.
-        check_name=names[0] if len(names) == 1 else type_name or "anomaly",
+        check_name=document.at("context").at("quality_checks").but(names[0])
+        if len(names) == 1
+        else place.at("type").but(type_name or "anomaly"),
         kind=_KINDS.get(type_name or "", Kind.CHECK_FAILED),
-        type=type_name,
+        type=place.at("type"),
         columns=unique([place.at("field").text_or_none()]),
-        detected_at=place.at("created_at").value,
+        detected_at=place.at("created_at"),
         message=description,
         failed_checks=unique([description]),
         url=document.at("target_link").text_or_none(),
     )
 
 
-def _from_ticket(response: Foreign, dataset: str | None) -> Anomaly:
+def _from_ticket(response: Foreign, fallback: Foreign) -> Anomaly:
     description = response.at("ticket").at("description")
     text = description.text()
     facts = {fact["name"]: fact["value"].strip() for fact in _TICKET_FACT.finditer(text)}
@@ -138,31 +158,33 @@ def _from_ticket(response: Foreign, dataset: str | None) -> Anomaly:
     type_name = facts.get("Type") or None
     link = facts.get("View in Qualytics") or ""
     datastore = _DATASTORE_PATH.search(_path_of(link))
-    if not dataset and not datastore:
+    if not fallback.value and not datastore:
         raise description.refuse("does not say what the anomaly is about: give the option dataset")
     messages = _TICKET_CHECK.findall(text)
     return description.anomaly(
         source=SOURCE,
-        external_id=facts["Anomaly ID"]
+        external_id=description.but(facts["Anomaly ID"])
         if response.at("anomaly_id").value is None
-        else response.at("anomaly_id").value,
-        dataset=datastore[1] if datastore else dataset,
-        check_name=type_name or "anomaly",
+        else response.at("anomaly_id"),
+        dataset=description.but(datastore[1]) if datastore else fallback,
+        check_name=description.but(type_name or "anomaly"),
         kind=_KINDS.get(type_name or "", Kind.CHECK_FAILED),
-        type=type_name,
+        type=description.but(type_name),
         status=_status(Foreign(SOURCE, description.path, facts.get("Status")), archived=False),
-        detected_at=facts.get("Detected") or None,
+        detected_at=description.but(facts.get("Detected") or None),
         message="\n".join(messages) or None,
         failed_checks=messages,
         url=link or None,
     )
 
 
-def _dataset(place: Foreign, container: Foreign, fallback: str | None) -> str:
-    names = unique([place.at("datastore").maybe("name").text_or_none(), container.text_or_none()])
-    if not names and not fallback:
+def _dataset(place: Foreign, container: Foreign, fallback: Foreign) -> Foreign:
+    datastore = place.at("datastore").maybe("name")
+    names = unique([datastore.text_or_none(), container.text_or_none()])
+    if not names and not fallback.value:
         raise place.refuse("names neither datastore nor container: give the option dataset")
-    return ".".join(names) or fallback or ""
+    named = container if container.value else datastore
+    return named.but(".".join(names)) if names else fallback
 
 
 def _status(place: Foreign, *, archived: bool) -> Status:
@@ -172,13 +194,18 @@ def _status(place: Foreign, *, archived: bool) -> Status:
 
 
 def _severity(weight: Foreign, weights: Mapping[str, float]) -> Severity:
-    value = weight.value
-    if value is None or not weights:
+    if weight.value is None or not weights:
         return Severity.MEDIUM
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise weight.refuse("a number is due here")
+    value = _number(weight)
     reached = [severity for severity in Severity if severity in weights and value >= weights[severity]]
     return max(reached, key=lambda severity: severity.rank, default=Severity.MEDIUM)
+
+
+def _number(place: Foreign) -> float:
+    number: object = place.value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise place.refuse("a number is due here")
+    return number
 
 
 def _comment(place: Foreign) -> dict[str, Any]:

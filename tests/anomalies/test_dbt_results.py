@@ -147,7 +147,7 @@ def test_what_ran_and_passed_is_told_from_what_did_not_run(status, unique_id, ou
             {"results": [{"status": "fail", "unique_id": "t", "failures": float("nan")}]},
             "results[0].failures",
         ),
-        ({"results": [{"status": "fail", "unique_id": "t" * 600}]}, "results[0].dataset"),
+        ({"results": [{"status": "fail", "unique_id": "t" * 600}]}, "results[0].unique_id"),
         ({"metadata": [], "results": []}, "metadata"),
         (
             {
@@ -167,7 +167,7 @@ def test_garbage_is_refused_by_its_place(change, path):
 def test_a_broken_manifest_is_refused_by_its_place(results):
     with pytest.raises(AnomalyFormatError) as refusal:
         dbt.read(results, manifest={"nodes": {results["results"][0]["unique_id"]: 7}})
-    assert refusal.value.path == "manifest.nodes.test.nyc.assert_broken_sql"
+    assert refusal.value.path == 'source_options.manifest.nodes["test.nyc.assert_broken_sql"]'
 
 
 @pytest.mark.parametrize(

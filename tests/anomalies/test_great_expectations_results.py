@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+import tracemalloc
 
 import pytest
 
@@ -223,7 +225,7 @@ def test_without_a_dataset_the_reduced_form_is_refused_with_the_way_out(describe
                     {"success": False, "expectation_config": {"type": "e", "kwargs": {"a": float("nan")}}}
                 ]
             },
-            "results[0].expectation_config.kwargs",
+            "results[0].expectation_config.kwargs.a",
         ),
         (
             {"results": [{"success": False, "expectation_config": {"type": "e", "kwargs": {1: 2}}}]},
@@ -249,10 +251,208 @@ def test_garbage_is_refused_by_its_place(full, change, path):
     assert (refusal.value.source, refusal.value.path) == ("great_expectations", path)
 
 
-def test_arguments_nested_without_end_are_refused(full):
+def test_arguments_nested_without_end_are_refused_by_their_place(full):
     deep: list = []
     for _ in range(100_000):
         deep = [deep]
     full["results"][3]["expectation_config"]["kwargs"]["value_set"] = deep
-    with pytest.raises(AnomalyFormatError, match="is not JSON"):
+    with pytest.raises(AnomalyFormatError, match="nested deeper than 64") as refusal:
         great_expectations.read(full)
+    assert refusal.value.path.startswith("results[3].expectation_config.kwargs.value_set[0][0][0]")
+
+
+def test_a_text_nested_without_end_is_refused_by_its_place(full):
+    text = json.dumps(full).replace('"value_set": [', '"value_set": [' + "[" * 5000 + "]" * 5000 + ", ", 1)
+    with pytest.raises(AnomalyFormatError, match="nested deeper") as refusal:
+        great_expectations.read(text)
+    assert refusal.value.path.startswith("results[3].expectation_config.kwargs.value_set[0][0][0]")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "path"),
+    [
+        (("results", 3, "expectation_config", "type"), 7, "results[3].expectation_config.type"),
+        (("results", 3, "expectation_config", "type"), "a\x00", "results[3].expectation_config.type"),
+        (
+            ("results", 3, "expectation_config", "kwargs", "value_set"),
+            ["JFK", {"a": float("inf")}],
+            "results[3].expectation_config.kwargs.value_set[1].a",
+        ),
+        (
+            ("results", 3, "expectation_config", "kwargs", "a.b"),
+            {1: 2},
+            'results[3].expectation_config.kwargs["a.b"]',
+        ),
+        (
+            ("results", 3, "expectation_config", "kwargs", "max"),
+            10**5000,
+            "results[3].expectation_config.kwargs.max",
+        ),
+        (("meta", "run_id", "run_time"), "soon", "meta.run_id.run_time"),
+        (
+            ("meta", "active_batch_definition", "data_asset_name"),
+            "x" * 10**7,
+            "meta.active_batch_definition.data_asset_name",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 60 else "",
+)
+def test_what_is_wrong_is_named_where_it_stands_in_the_payload(full, place, value, path):
+    parent = full
+    for step in place[:-1]:
+        parent = parent[step]
+    parent[place[-1]] = value
+    with pytest.raises(AnomalyFormatError) as refusal:
+        great_expectations.read(full)
+    assert refusal.value.path == path
+    assert len(str(refusal.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"dataset": 7.5}, "source_options.dataset"),
+        ({"dataset": [True]}, "source_options.dataset[0]"),
+        ({"dataset": "x" * 513}, "source_options.dataset"),
+        ({"suite": {}}, "source_options.suite"),
+        ({"partition_key": " "}, "source_options.partition_key"),
+        ({"severity": "bad"}, "source_options.severity"),
+        ({"samples": "all"}, "source_options.samples"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_its_name(described, options, path):
+    with pytest.raises(AnomalyFormatError) as refusal:
+        great_expectations.read(described, **{"dataset": "nyc.flights", **options})
+    assert refusal.value.path == path
+
+
+def test_long_texts_are_cut_with_a_mark(full):
+    info = {"raised_exception": True, "exception_message": "m" * 10**7, "exception_traceback": ""}
+    full["results"] = [{**full["results"][1], "exception_info": {"k" * 10**6: info}}]
+    (anomaly,) = great_expectations.read(full).anomalies
+    assert len(anomaly.message) == 4000
+    assert anomaly.message.endswith("… [cut]")
+
+
+@pytest.mark.parametrize("form", ["BOOLEAN_ONLY", "BASIC", "SUMMARY", "COMPLETE"])
+def test_every_result_format_has_the_same_keys(full, form):
+    known = {
+        "BOOLEAN_ONLY": (),
+        "BASIC": ("element_count", "unexpected_count", "observed_value", "partial_unexpected_list"),
+    }
+    before = keys(great_expectations.read(full))
+    counts = [anomaly.failed_count for anomaly in great_expectations.read(full).anomalies]
+    for result in full["results"]:
+        outcome = result["result"]
+        if form in known:
+            result["result"] = {key: outcome[key] for key in known[form] if key in outcome}
+        elif form == "COMPLETE" and "unexpected_count" in outcome:
+            outcome["unexpected_list"] = ["EWR"] * 1000
+            outcome["unexpected_index_list"] = list(range(1000))
+            outcome["unexpected_index_query"] = "df.filter(items=[0, 1], axis=0)"
+    report = great_expectations.read(full)
+    assert keys(report) == before
+    assert [a.failed_count for a in report.anomalies] == ([None] * 10 if form == "BOOLEAN_ONLY" else counts)
+    assert "EWR" not in report.model_dump_json()
+
+
+def test_values_that_are_no_rows_are_not_counted_as_rows(full):
+    # As expect_column_distinct_values_to_be_in_set reports in GX 1.24.
+    full["results"][3]["result"] = {
+        "observed_value": None,
+        "unexpected_count": 1,
+        "partial_unexpected_list": ["z"],
+    }
+    anomaly = great_expectations.read(full).anomalies[3]
+    assert (anomaly.failed_count, anomaly.failed_unit, anomaly.message) == (
+        1,
+        "values",
+        "1 values are unexpected",
+    )
+
+
+def test_unexpected_values_are_kept_when_asked_the_complete_list_first(full):
+    kept = [a.samples for a in great_expectations.read(full, samples=2).anomalies]
+    assert (kept[0], kept[3], kept[6]) == ([], ["EWR", "EWR"], [])
+    assert kept[5][0].startswith('{"')
+    full["results"][3]["result"]["unexpected_list"] = [None, 7, *["x"] * 200]
+    assert great_expectations.read(full, samples=3).anomalies[3].samples == ["null", "7", "x"]
+    assert len(great_expectations.read(full, samples=True).anomalies[3].samples) == 100
+    assert great_expectations.read(json.dumps(full), samples=1).anomalies[3].samples == ["null"]
+
+
+def test_the_severity_that_the_reduced_form_has_lost_can_be_given(full, described):
+    report = great_expectations.read(described, dataset="nyc.flights", severity="critical")
+    assert {a.severity for a in report.anomalies} == {"critical"}
+    assert [a.severity for a in great_expectations.read(full, severity="info").anomalies] == [
+        severity for _, _, _, severity, _, _ in FLIGHTS
+    ]
+
+
+def test_the_result_of_one_expectation_is_read(full, xcom):
+    (one,) = great_expectations.read(full["results"][3], dataset="nyc.flights").anomalies
+    assert anomaly_key(one) == keys(great_expectations.read(full))[3]
+    (reduced,) = great_expectations.read(xcom["expectations"][1], dataset="penguins").anomalies
+    assert reduced.failed_count == 11
+    assert great_expectations.recognises(full["results"][3])
+    assert great_expectations.recognises(xcom["expectations"][1])
+
+
+def test_a_checkpoint_of_0_18_has_the_same_keys(full):
+    for result in full["results"]:
+        config = result["expectation_config"]
+        config["expectation_type"] = config.pop("type")
+        del config["severity"], config["id"]
+    full["meta"]["expectation_suite_name"] = full.pop("suite_name")
+    runs = {"ValidationResultIdentifier::flights": {"validation_result": full, "actions_results": {}}}
+    report = great_expectations.read({"success": False, "run_results": runs})
+    assert [a.check_id for a in report.anomalies] == [
+        a.check_id for a in great_expectations.read(full).anomalies
+    ]
+    assert {(a.dataset, *a.tags) for a in report.anomalies} == {("nyc.flights", "suite:flights_quality")}
+    assert great_expectations.recognises({"success": False, "run_results": runs})
+
+
+def test_a_file_is_read_like_its_document(full, tmp_path):
+    path = tmp_path / "result.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(full).encode())
+    expected = great_expectations.read(full)
+    assert great_expectations.read(path) == great_expectations.read(str(path)) == expected
+
+
+def complete(full, rows):
+    """The result as COMPLETE writes it, with every bad row of three columns' pair."""
+    for number in (1, 3, 5):
+        outcome = full["results"][number]["result"]
+        outcome["unexpected_list"] = [{"flight": index, "origin": f"EWR{index}"} for index in range(rows)]
+        outcome["unexpected_index_list"] = list(range(rows))
+    return full
+
+
+def peak_of(work):
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_complete_result_is_not_held_twice(full):
+    for samples in (0, 5):
+        few, many = (
+            peak_of(lambda: great_expectations.read(rows, samples=samples))  # noqa: B023 (called at once)
+            for rows in (complete(copy.deepcopy(full), 50), complete(full, 5_000))
+        )
+        assert many < 1.2 * few
+
+
+def test_rows_in_a_text_are_dropped_while_it_is_read(full, tmp_path):
+    text = json.dumps(complete(full, 5_000))
+    path = tmp_path / "result.json"
+    path.write_text(text, encoding="utf-8")
+    whole = peak_of(lambda: json.loads(text))
+    # Of three lists of rows one is there at a time.
+    assert peak_of(lambda: great_expectations.read(text)) < whole / 2
+    assert peak_of(lambda: great_expectations.read(path)) < whole / 2 + 2.2 * len(text)
+    assert great_expectations.read(text) == great_expectations.read(complete(full, 1))

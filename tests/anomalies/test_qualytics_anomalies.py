@@ -147,7 +147,7 @@ def test_one_anomaly_has_one_key_in_every_form(payload, listing):
         ({"id": None}, "id"),
         ({"id": True}, "id"),
         ({"id": 10**5000}, "id"),
-        ({"created": "soon"}, "detected_at"),
+        ({"created": "soon"}, "created"),
         ({"failed_checks": {}}, "failed_checks"),
         ({"failed_checks": [{"quality_check": 3}]}, "failed_checks[0].quality_check"),
         ({"datastore": None, "container": None}, ""),

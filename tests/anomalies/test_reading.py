@@ -96,7 +96,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key, advice):
 def test_rows_are_dropped_unless_asked_for():
     rows = {**CUSTOM, "samples": [{"name": "Ann", "age": 7}, "row two"]}
     assert read_report(rows).anomalies[0].samples == []
-    kept = read_report(rows, options={"keep_samples": True}).anomalies[0].samples
+    kept = read_report(rows, options={"samples": True}).anomalies[0].samples
     assert kept == ['{"name": "Ann", "age": 7}', "row two"]
 
 
