@@ -60,7 +60,7 @@ class Apis:
         api = self._apis.get(request.api)
         if api is None:
             return answers.no_such_resource()
-        if not account.may_use_api:
+        if not self._instance.access.may_use_api(account):
             return answers.not_authorized()
         headers, denied = self._count(account, request)
         if denied is not None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.sandbox.instance import NO_RECORD, Instance
 from airflow_provider_servicenow_dq.sandbox.records import class_of
-from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError, check_access
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES
+from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.records import Row
@@ -50,10 +49,10 @@ class Attachments:
             rules.
         """
         self._check(upload)
-        if upload.table not in TABLES:
+        if upload.table not in self._instance.schema:
             raise RefusedError(400, f"Invalid table {upload.table}")
         row = self._instance.read(account, upload.table, upload.sys_id)
-        check_access(account, class_of(upload.table, row), "Update", row)
+        self._instance.access.check(account, class_of(upload.table, row), "Update", row)
         values = {
             "table_name": upload.table,
             "table_sys_id": upload.sys_id,
@@ -94,7 +93,7 @@ class Attachments:
         row = self.get(account, sys_id)
         if row["sys_created_by"] != account.user_name:
             record = self._instance.read(account, row["table_name"], row["table_sys_id"])
-            check_access(account, class_of(row["table_name"], record), "Update", record)
+            self._instance.access.check(account, class_of(row["table_name"], record), "Update", record)
         for doc in self._docs(sys_id):
             self._instance.delete(_SYSTEM, "sys_attachment_doc", doc["sys_id"])
         self._instance.delete(_SYSTEM, "sys_attachment", sys_id)
@@ -102,7 +101,9 @@ class Attachments:
     def can_read(self, account: Account, row: Row) -> bool:
         """Tell whether the user sees the record that a file is attached to."""
         table = row["table_name"]
-        record = self._instance.records.get(table, row["table_sys_id"]) if table in TABLES else None
+        record = (
+            self._instance.records.get(table, row["table_sys_id"]) if table in self._instance.schema else None
+        )
         return record is not None and self._instance.can_read(account, table, record)
 
     def _docs(self, sys_id: str) -> list[Row]:

@@ -18,7 +18,6 @@ from airflow_provider_servicenow_dq.sandbox.operands import (
     Predicate,
     key_of,
 )
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,7 @@ def build(name: str, operand: Operand, literal: str, context: Context) -> Predic
 
 
 def _equal(operand: Operand, literal: str, context: Context) -> Predicate:
-    value = context.scripts.evaluate(literal)
+    value = context.value(operand, literal)
     if value in {"", "NULL"}:
         return lambda row: not operand.read(row)
     key = key_of(operand, context)
@@ -48,7 +47,10 @@ def _equal(operand: Operand, literal: str, context: Context) -> Predicate:
 
 
 def _in(operand: Operand, literal: str, context: Context) -> Predicate:
-    wanted = {context.fold(part.strip()) for part in context.scripts.evaluate(literal).split(",")}
+    wanted = {
+        context.fold(context.value(operand, part.strip()))
+        for part in context.scripts.evaluate(literal).split(",")
+    }
     return lambda row: context.fold(operand.read(row)) in wanted
 
 
@@ -63,7 +65,7 @@ def _anything(_: Operand, __: str, ___: Context) -> Predicate:
 def _size(compare: Callable[[Any, Any], bool]) -> Builder:
     def builder(operand: Operand, literal: str, context: Context) -> Predicate:
         key = key_of(operand, context)
-        wanted = key(context.scripts.evaluate(literal))
+        wanted = key(context.value(operand, literal))
         return lambda row: bool(value := operand.read(row)) and compare(key(value), wanted)
 
     return builder
@@ -119,10 +121,10 @@ def _field(compare: Callable[[Any, Any], bool]) -> Builder:
     return builder
 
 
-def _instance_of(operand: Operand, literal: str, _: Context) -> Predicate:
-    if literal not in TABLES:
+def _instance_of(operand: Operand, literal: str, context: Context) -> Predicate:
+    if literal not in context.records.schema:
         raise InvalidConditionError(literal)
-    family = TABLES[literal].family
+    family = context.records.schema[literal].family
     return lambda row: operand.read(row) in family
 
 
@@ -136,7 +138,8 @@ def _dynamic(operand: Operand, literal: str, context: Context) -> Predicate:
 def _in_hierarchy(operand: Operand, literal: str, context: Context) -> Predicate:
     """Match the record itself and those below it by ``parent``."""
     table = operand.column.reference
-    if table not in TABLES or "parent" not in TABLES[table].columns:
+    schema = context.records.schema
+    if table not in schema or "parent" not in schema[table].columns:
         raise InvalidConditionError(literal)
 
     def test(row: Row) -> bool:

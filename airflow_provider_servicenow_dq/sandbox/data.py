@@ -17,7 +17,11 @@ Seed = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class SeedUser:
-    """Somebody who can act; an empty password means that nobody can log in as them."""
+    """Somebody who can act; an empty password means that nobody can log in as them.
+
+    :param time_zone: Such as ``Asia/Tokyo``; empty: that of the instance.
+    :param date_format: Such as ``dd/MM/yyyy``; empty: that of the instance.
+    """
 
     user_name: str
     name: str
@@ -25,6 +29,8 @@ class SeedUser:
     roles: tuple[str, ...] = ()
     sys_id: str = ""
     active: bool = True
+    time_zone: str = ""
+    date_format: str = ""
 
 
 USERS = (
@@ -55,7 +61,10 @@ _GROUPS = (
     ("Analytics Support", "", "true"),
     ("Analytics Support", "0a52d3dcd7011200f2d224837e6103f2", "true"),
     ("Legacy Warehouse", "", "false"),
+    ("Platform Owners", "", "true"),
 )
+#: Roles that a group gives its members; groups with admin are seen by admin only.
+_GROUP_ROLES = {"Platform Owners": "admin"}
 
 _MEMBERS = (
     ("beth.anglin", "Data Engineering"),
@@ -107,6 +116,15 @@ _INCIDENT_STATES = (
     ("6", "Resolved"),
     ("7", "Closed"),
     ("8", "Canceled"),
+)
+
+_PROBLEM_STATES = (
+    ("101", "New"),
+    ("102", "Assess"),
+    ("103", "Root Cause Analysis"),
+    ("104", "Fix in Progress"),
+    ("106", "Resolved"),
+    ("107", "Closed"),
 )
 
 _CHOICES: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
@@ -165,13 +183,29 @@ _CHOICES: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
         ("network", "Network"),
         ("database", "Database"),
     ),
-    ("problem", "state"): (
-        ("101", "New"),
-        ("102", "Assess"),
-        ("103", "Root Cause Analysis"),
-        ("104", "Fix in Progress"),
-        ("106", "Resolved"),
-        ("107", "Closed"),
+    ("problem", "state"): _PROBLEM_STATES,
+    ("problem", "problem_state"): _PROBLEM_STATES,
+    ("problem", "resolution_code"): (
+        ("fix_applied", "Fix Applied"),
+        ("risk_accepted", "Risk Accepted"),
+        ("duplicate", "Duplicate"),
+        ("canceled", "Canceled"),
+    ),
+    ("sn_si_incident", "state"): (
+        ("10", "Draft"),
+        ("16", "Analysis"),
+        ("18", "Contain"),
+        ("19", "Eradicate"),
+        ("20", "Recover"),
+        ("100", "Review"),
+        ("3", "Closed"),
+        ("7", "Cancelled"),
+    ),
+    ("sn_si_incident", "severity"): _THREE_LEVELS,
+    ("sn_si_incident", "business_criticality"): (
+        ("1", "1 - Critical"),
+        ("2", "2 - High"),
+        ("3", "3 - Non-critical"),
     ),
     ("change_request", "state"): (
         ("-5", "New"),
@@ -213,7 +247,13 @@ def sys_id_of(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
 
 
-def _choice(table: str, element: str, value: str, label: str, sequence: int, dependent: str = "") -> Seed:
+def choice_record(
+    table: str, element: str, value: str, label: str, sequence: int, dependent: str = ""
+) -> Seed:
+    """Return the ``sys_choice`` record of one choice.
+
+    :param dependent: The value that the column it depends on must have, such as the category.
+    """
     return "sys_choice", {
         "sys_id": sys_id_of("choice", table, element, dependent, value),
         "name": table,
@@ -231,17 +271,17 @@ def close_codes(which: str) -> Iterator[Seed]:
     :param which: ``old``, ``new`` or ``both``.
     """
     for sequence, code in enumerate(CLOSE_CODES[which], start=1):
-        yield _choice("incident", "close_code", code, code, sequence)
+        yield choice_record("incident", "close_code", code, code, sequence)
 
 
 def choices() -> Iterator[Seed]:
     """Yield every other choice."""
     for (table, element), pairs in _CHOICES.items():
         for sequence, (value, label) in enumerate(pairs, start=1):
-            yield _choice(table, element, value, label, sequence)
+            yield choice_record(table, element, value, label, sequence)
     for category, pairs in _SUBCATEGORIES.items():
         for sequence, (value, label) in enumerate(pairs, start=1):
-            yield _choice("incident", "subcategory", value, label, sequence, category)
+            yield choice_record("incident", "subcategory", value, label, sequence, category)
 
 
 def user_record(user: SeedUser) -> Seed:
@@ -255,6 +295,8 @@ def user_record(user: SeedUser) -> Seed:
         "last_name": last,
         "email": f"{user.user_name}@example.com",
         "active": "true" if user.active else "false",
+        "time_zone": user.time_zone,
+        "date_format": user.date_format,
     }
 
 
@@ -265,7 +307,15 @@ def organisation() -> Iterator[Seed]:
     for name, known_id, active in _GROUPS:
         sys_id = known_id or sys_id_of("group", name)
         groups.setdefault(name, sys_id)
-        yield "sys_user_group", {"sys_id": sys_id, "name": name, "active": active}
+        yield (
+            "sys_user_group",
+            {
+                "sys_id": sys_id,
+                "name": name,
+                "active": active,
+                "roles": _GROUP_ROLES.get(name, ""),
+            },
+        )
     for user_name, group in _MEMBERS:
         sys_id = sys_id_of("member", user_name, group)
         yield "sys_user_grmember", {"sys_id": sys_id, "user": users[user_name], "group": groups[group]}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from airflow_provider_servicenow_dq.sandbox.records import Row, class_of
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES, Column, Kind, resolve_path
-from airflow_provider_servicenow_dq.sandbox.scripts import TIME_FORMAT
+from airflow_provider_servicenow_dq.sandbox.schema import Column, Kind
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.instance import Instance
+    from airflow_provider_servicenow_dq.sandbox.locales import Locale
 
 _JOURNALS = {
     "work_notes": ("work_notes",),
@@ -30,6 +28,7 @@ class Shape:
     :param exclude_links: Answer references without ``link``.
     :param base_url: Where links point.
     :param unreadable: Columns of the table that are left out.
+    :param locale: How the user sees times; None: as the instance shows them to whoever has no choice.
     """
 
     instance: Instance
@@ -39,6 +38,7 @@ class Shape:
     display: str = "false"
     exclude_links: bool = False
     unreadable: frozenset[str] = frozenset()
+    locale: Locale | None = None
 
     def record(self, row: Row) -> dict[str, Any]:
         """Return one record of the table."""
@@ -50,17 +50,17 @@ class Shape:
     def _readable_and_not(self, row: Row) -> dict[str, Any]:
         if self.fields is None and self.display == "false":
             return self._raw(row)
-        paths = self.fields if self.fields is not None else tuple(TABLES[self.table].columns)
+        paths = self.fields if self.fields is not None else tuple(self.instance.schema[self.table].columns)
         answer: dict[str, Any] = {}
         for path in paths:
-            columns = resolve_path(self.table, path)
+            columns = self.instance.schema.path(self.table, path)
             if columns is not None:
                 answer[path] = self._value(columns, row)
         return answer
 
     def _raw(self, row: Row) -> dict[str, Any]:
         """Return the most frequent shape, without a look at every column."""
-        table = TABLES[self.table]
+        table = self.instance.schema[self.table]
         same_class = class_of(self.table, row) == self.table
         answer: dict[str, Any] = dict(row) if same_class else {name: row[name] for name in table.columns}
         if not self.exclude_links:
@@ -83,7 +83,7 @@ class Shape:
         is_link = column.kind is Kind.REFERENCE and value and not self.exclude_links
         if self.display == "false":
             return {"link": self._link(column, value), "value": value} if is_link else value
-        shown = display_value(self.instance, table, column, value, row)
+        shown = display_value(self.instance, table, column, value, row, self.locale)
         link = {"link": self._link(column, value)} if is_link else {}
         if self.display == "all":
             return {"display_value": shown, **link, "value": value}
@@ -93,13 +93,17 @@ class Shape:
         return f"{self.base_url}/api/now/table/{column.reference}/{value}"
 
 
-def display_value(instance: Instance, table: str, column: Column, value: str, row: Row) -> str:
+def display_value(
+    instance: Instance, table: str, column: Column, value: str, row: Row, locale: Locale | None = None
+) -> str:
     """Return what a person sees of a value.
 
     :param table: The class of the row, whose choice lists apply.
+    :param locale: How the person sees times; None: as the instance has them by default.
     """
+    seen = locale or instance.locale()
     if column.kind is Kind.JOURNAL:
-        return journal_text(instance, row["sys_id"], _JOURNALS.get(column.name, ()))
+        return journal_text(instance, row["sys_id"], _JOURNALS.get(column.name, ()), seen)
     shown = value
     if not value or value == "global":
         return value
@@ -108,19 +112,13 @@ def display_value(instance: Instance, table: str, column: Column, value: str, ro
     elif column.kind is Kind.REFERENCE:
         shown = instance.records.display_value(column.reference, value)
     elif column.kind is Kind.DATETIME:
-        shown = local_time(instance, value)
+        shown = seen.shown(value)
     elif column.kind is Kind.LIST:
         parts = value.split(",")
         shown = ", ".join(instance.records.display_value(column.reference, part) or part for part in parts)
-    elif column.name == "sys_class_name" and value in TABLES:
-        shown = TABLES[value].label
+    elif column.name == "sys_class_name" and value in instance.schema:
+        shown = instance.schema[value].label
     return shown
-
-
-def local_time(instance: Instance, value: str) -> str:
-    """Return a raw time in the users' zone."""
-    moment = datetime.strptime(value, TIME_FORMAT).replace(tzinfo=UTC)
-    return moment.astimezone(ZoneInfo(instance.switches.time_zone)).strftime(TIME_FORMAT)
 
 
 def author_name(instance: Instance, user_name: str) -> str:
@@ -129,11 +127,11 @@ def author_name(instance: Instance, user_name: str) -> str:
     return user["name"] if user else user_name
 
 
-def journal_text(instance: Instance, sys_id: str, elements: tuple[str, ...]) -> str:
+def journal_text(instance: Instance, sys_id: str, elements: tuple[str, ...], locale: Locale) -> str:
     """Return a journal as one string, newest entry first, each under a line with its time and author."""
-    columns = TABLES["task"].columns
+    columns = instance.schema["task"].columns
     entries = [
-        f"{local_time(instance, entry['sys_created_on'])} - {author_name(instance, entry['sys_created_by'])}"
+        f"{locale.shown(entry['sys_created_on'])} - {author_name(instance, entry['sys_created_by'])}"
         f" ({columns[entry['element']].label})\n{entry['value']}\n\n"
         for entry in reversed(instance.records.journal(sys_id))
         if entry["element"] in elements

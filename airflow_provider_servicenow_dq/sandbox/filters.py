@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.sandbox import comparisons, query
 from airflow_provider_servicenow_dq.sandbox.operands import Context, InvalidConditionError, Operand, Predicate
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES, Column, Kind, resolve_path
+from airflow_provider_servicenow_dq.sandbox.schema import Column, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from airflow_provider_servicenow_dq.sandbox.locales import Locale
     from airflow_provider_servicenow_dq.sandbox.query import Condition, EncodedQuery
     from airflow_provider_servicenow_dq.sandbox.records import Records, Row
     from airflow_provider_servicenow_dq.sandbox.scripts import Scripts
@@ -26,6 +27,7 @@ _COUNTS: dict[str, Callable[[int, int], bool]] = {
     "=": operator.eq,
 }
 _INDEXED = {"sys_id", "element_id"}
+_EQUALITY = {"=", "!=", "IN", "NOT IN", "ISEMPTY", "ISNOTEMPTY", "EMPTYSTRING", "ANYTHING"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Filter:
 
     :param scripts: Evaluates ``javascript:`` values for the user who asks.
     :param case_sensitive: Compare strings with case.
+    :param locale: Whose zone dates and times in the query are in; None: UTC.
     :param strict: An invalid part matches nothing; otherwise it is ignored, as on an unhardened instance.
+    :param equality_only: Columns, as ``table.column``, of which other conditions match nothing.
     """
 
     records: Records
@@ -42,6 +46,8 @@ class Filter:
     scripts: Scripts
     case_sensitive: bool = False
     strict: bool = False
+    locale: Locale | None = None
+    equality_only: frozenset[str] = frozenset()
 
     @cached_property
     def _fold(self) -> Callable[[str], str]:
@@ -109,13 +115,21 @@ class Filter:
         operand = self._operand(condition.path)
         if operand is None:
             raise InvalidConditionError(condition.path)
-        context = Context(self._fold, self.scripts, self._operand, self.records)
+        if self.equality_only and self._is_barred(condition):
+            return lambda row: False  # noqa: ARG005  # every predicate takes the row
+        context = Context(self._fold, self.scripts, self._operand, self.records, self.locale)
         return comparisons.build(condition.operator, operand, condition.value, context)
+
+    def _is_barred(self, condition: Condition) -> bool:
+        """Tell whether a query range ACL stands against a condition."""
+        lineage = self.records.schema[self.table].lineage
+        barred = any(f"{name}.{condition.path}" in self.equality_only for name in lineage)
+        return barred and condition.operator not in _EQUALITY
 
     def _related(self, condition: Condition) -> Predicate:
         """Compare how many rows of another table point at a row."""
         parts = query.parse_related(condition.value)
-        if parts is None or resolve_path(parts[0], parts[1]) is None:
+        if parts is None or self.records.schema.path(parts[0], parts[1]) is None:
             raise InvalidConditionError(condition.value)
         table, column, comparison, count = parts
         counts: dict[str, int] = {}
@@ -124,20 +138,20 @@ class Filter:
         return lambda row: _COUNTS[comparison](counts.get(row["sys_id"], 0), count)
 
     def _join(self, value: str) -> Predicate:
-        parts = query.parse_join(value)
-        if parts is None or parts[1] not in TABLES or resolve_path(self.table, parts[0]) is None:
+        parts, schema = query.parse_join(value), self.records.schema
+        if parts is None or schema.path(self.table, parts[0]) is None:
             raise InvalidConditionError(value)
         left, table, right, encoded = parts
-        if resolve_path(table, right) is None:
+        if schema.path(table, right) is None:
             raise InvalidConditionError(value)
         keys = {row[right] for row in self._of(table).select(encoded)} - {""}
         return lambda row: row[left] in keys
 
     def _of(self, table: str) -> Filter:
-        return Filter(self.records, table, self.scripts, self.case_sensitive, self.strict)
+        return replace(self, table=table)
 
     def _operand(self, path: str) -> Operand | None:
-        columns = resolve_path(self.table, path)
+        columns = self.records.schema.path(self.table, path)
         if columns is None:
             return None
         return Operand(columns[-1], _reader(self.records, columns), self.records)

@@ -8,32 +8,28 @@ from __future__ import annotations
 import random
 import threading
 import time
-import uuid
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
-from airflow_provider_servicenow_dq.sandbox import data
+from airflow_provider_servicenow_dq.sandbox import data, definitions
+from airflow_provider_servicenow_dq.sandbox.access import Access
+from airflow_provider_servicenow_dq.sandbox.customising import customised
 from airflow_provider_servicenow_dq.sandbox.filters import Filter
+from airflow_provider_servicenow_dq.sandbox.locales import Locale, locale
 from airflow_provider_servicenow_dq.sandbox.records import Records, Row, class_of
-from airflow_provider_servicenow_dq.sandbox.rules import (
-    Account,
-    Change,
-    RefusedError,
-    check_access,
-    check_policies,
-    operation_failed,
-    run_business_rules,
-)
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES
-from airflow_provider_servicenow_dq.sandbox.scripts import TIME_FORMAT, Scripts
-from airflow_provider_servicenow_dq.sandbox.switches import Rule, Switches
-from airflow_provider_servicenow_dq.sandbox.values import SYS_ID, Choices, Reader
+from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
+from airflow_provider_servicenow_dq.sandbox.scripts import Scripts
+from airflow_provider_servicenow_dq.sandbox.values import Choices
+from airflow_provider_servicenow_dq.sandbox.writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_servicenow_dq.sandbox.data import SeedUser
+    from airflow_provider_servicenow_dq.sandbox.schema import Schema
+    from airflow_provider_servicenow_dq.sandbox.storage import Storage
+    from airflow_provider_servicenow_dq.sandbox.switches import Switches
 
 NO_RECORD = RefusedError(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
 
@@ -43,35 +39,53 @@ class Instance:
 
     :param switches: How an administrator has set it up.
     :param users: People besides those of the demo data.
+    :param storage: Where what people do is kept as well; what it holds has been done already.
     """
 
-    def __init__(self, switches: Switches, users: Iterable[SeedUser] = ()) -> None:
+    def __init__(
+        self, switches: Switches, users: Iterable[SeedUser] = (), storage: Storage | None = None
+    ) -> None:
         self.switches = switches
         self.users = {user.user_name: user for user in (*data.USERS, *users)}
+        self._storage = storage
         self._lock = threading.RLock()
         self._shuffle = random.Random(0)  # noqa: S311  # an arbitrary row order, not a secret
-        self.reset()
+        self._begin()
+
+    @property
+    def schema(self) -> Schema:
+        """The tables that the instance has."""
+        return self.records.schema
+
+    @property
+    def access(self) -> Access:
+        """Who may see and change what."""
+        return Access(self.schema, self.switches, self.matches)
 
     def reset(self) -> None:
         """Go back to the demo data."""
         with self._lock:
-            self.records = Records()
-            self.choices = Choices(self.records)
-            for table, values in (
-                *map(data.user_record, self.users.values()),
-                *data.organisation(),
-                *data.choices(),
-            ):
-                self._seed(table, values)
-            self._seed_close_codes()
+            if self._storage:
+                self._storage.clear()
+                self._storage.commit()
+            self._begin()
 
     def configure(self, switches: Switches) -> None:
         """Change the switches."""
         with self._lock:
-            codes_change = switches.close_code_set != self.switches.close_code_set
             self.switches = switches
-            if codes_change:
-                self._seed_close_codes()
+            schema = customised(switches.table, switches.column)
+            if schema is not self.schema:
+                self.records.adapt(schema)
+            self._define()
+
+    def close(self) -> None:
+        """Let go of the file; the records are still here."""
+        with self._lock:
+            self.records.detach()
+            if self._storage:
+                self._storage.close()
+                self._storage = None
 
     def now(self) -> datetime:
         """Return the instance's time, in UTC."""
@@ -87,6 +101,17 @@ class Instance:
         if row is None or row["active"] != "true" or row["locked_out"] == "true":
             return None
         return Account(sys_id, user.user_name, frozenset(user.roles))
+
+    def locale(self, account: Account | None = None) -> Locale:
+        """Return how a user sees dates and times, or how everybody does who has not chosen otherwise."""
+        user = (self.records.get("sys_user", account.sys_id) if account else None) or {}
+        names = ("time_zone", "date_format", "time_format")
+        zone, date_format, time_format = (user.get(name) or getattr(self.switches, name) for name in names)
+        try:
+            return locale(zone, date_format, time_format)
+        except ValueError:
+            # Whatever somebody wrote into the user's profile; the platform goes on with its own.
+            return locale(*(getattr(self.switches, name) for name in names))
 
     def select(
         self, account: Account, table: str, encoded: str, filters: Mapping[str, str] | None = None
@@ -104,6 +129,10 @@ class Instance:
             self._shuffle.shuffle(found)
         return found
 
+    def matches(self, account: Account, table: str, encoded: str, row: Row) -> bool:
+        """Tell whether one row, stored or not, satisfies an encoded query."""
+        return self._filter(account, table).matches(encoded, row)
+
     def all_rows(self, table: str) -> list[Row]:
         """Return every row of a table, oldest first.
 
@@ -114,20 +143,11 @@ class Instance:
 
     def can_read(self, account: Account, table: str, row: Row) -> bool:
         """Tell whether access rules let the user see a row."""
-        if account.is_admin:
-            return True
-        if table == "sys_journal_field" and self.switches.journal_acl:
-            return False
-        own_table = class_of(table, row)
-        rules = [rule for rule in map(Rule.parse, self.switches.hidden) if rule.table == own_table]
-        return not any(self._filter(account, own_table).matches(rule.query, row) for rule in rules)
+        return self.access.can_read(account, table, row)
 
     def unreadable(self, account: Account, table: str) -> frozenset[str]:
         """Return the columns that access rules leave out of what the user is answered."""
-        if account.is_admin:
-            return frozenset()
-        rules = map(Rule.parse, self.switches.unreadable)
-        return frozenset(rule.column for rule in rules if rule.table in TABLES[table].lineage)
+        return self.access.unreadable(account, table)
 
     def read(self, account: Account, table: str, sys_id: str) -> Row:
         """Return one record.
@@ -144,28 +164,11 @@ class Instance:
     ) -> Row:
         """Create a record.
 
-        :raises RefusedError: Access rules, policies, rules or the primary key say no.
+        :raises RefusedError: Access rules, policies, rules or a unique key say no.
         """
-        with self._lock:
-            check_access(account, table, "Insert")
-            written = self._reader(account, input_display=input_display).read(table, body)
-            stamp = self.now().strftime(TIME_FORMAT)
-            own_id = str(body.get("sys_id", "")) if self._may_write_system(account) else ""
-            new = {
-                **TABLES[table].defaults,
-                **self._stamps(account, stamp),
-                **written.values,
-                "sys_id": own_id if SYS_ID.fullmatch(own_id) else uuid.uuid4().hex,
-            }
-            if "sys_class_name" in new:
-                new["sys_class_name"] = table
-            self._apply(Change(table, account, stamp, None, new, frozenset(body), self.records))
-            if self.records.is_taken(table, new["sys_id"]):
-                name = new[TABLES[table].display] or new["sys_id"]
-                raise operation_failed(f"Error during insert of {table} ({name})")
-            self._store(table, new)
-            self._write_journal(account, table, new, written.journal, stamp)
-            return new
+        with self._operation(table) as writing:
+            self.access.check(account, table, "Insert")
+            return writing.insert(account, table, body, self.locale(account) if input_display else None)
 
     def update(
         self,
@@ -180,114 +183,105 @@ class Instance:
 
         :raises RefusedError: There is no such record, or access rules, policies or rules say no.
         """
-        with self._lock:
+        with self._operation(table) as writing:
             old = self.read(account, table, sys_id)
             own_table = class_of(table, old)
-            check_access(account, own_table, "Update", old)
-            columns = TABLES[table].columns
+            self.access.check(account, own_table, "Update", old)
+            columns = self.schema[table].columns
             body = {name: value for name, value in body.items() if name in columns}
-            written = self._reader(account, input_display=input_display).read(own_table, body)
-            stamp = self.now().strftime(TIME_FORMAT)
-            new = {**old, **written.values}
-            self._apply(Change(own_table, account, stamp, old, new, frozenset(written.values), self.records))
-            if new == old and not written.journal:
-                return old
-            new["sys_mod_count"] = str(int(old["sys_mod_count"]) + 1)
-            new["sys_updated_on"] = written.values.get("sys_updated_on", stamp)
-            new["sys_updated_by"] = written.values.get("sys_updated_by", account.user_name)
-            self._store(own_table, new)
-            self._write_journal(account, own_table, new, written.journal, stamp)
-            return new
+            seen = self.locale(account) if input_display else None
+            return writing.update(account, own_table, old, body, seen)
 
     def delete(self, account: Account, table: str, sys_id: str) -> None:
         """Delete a record.
 
         :raises RefusedError: There is no such record, or the user may not.
         """
-        with self._lock:
+        with self._operation(table):
             row = self.read(account, table, sys_id)
             own_table = class_of(table, row)
-            check_access(account, own_table, "Delete")
+            self.access.check(account, own_table, "Delete")
             self.records.remove(own_table, sys_id)
-            self.choices.forget()
 
-    def _apply(self, change: Change) -> None:
-        run_business_rules(change)
-        tests = self._filter(change.account, change.table)
-        check_policies(change, self.switches, tests.matches)
-
-    def _store(self, table: str, row: Row) -> None:
-        self.records.put(table, row)
-        if table == "sys_choice":
-            self.choices.forget()
-
-    def _write_journal(
-        self, account: Account, table: str, row: Row, entries: list[tuple[str, str]], stamp: str
-    ) -> None:
-        for element, text in entries:
-            entry = {
-                **TABLES["sys_journal_field"].defaults,
-                **self._stamps(account, stamp),
-                "sys_id": uuid.uuid4().hex,
-                "name": table,
-                "element": element,
-                "element_id": row["sys_id"],
-                "value": text,
-            }
-            self.records.put("sys_journal_field", entry)
-
-    def _stamps(self, account: Account, stamp: str) -> Row:
-        return {
-            "sys_created_on": stamp,
-            "sys_created_by": account.user_name,
-            "sys_updated_on": stamp,
-            "sys_updated_by": account.user_name,
-        }
-
-    def _may_write_system(self, account: Account) -> bool:
-        """``glide.rest.table_api.admin_only_sys_fields``: off unless the instance was hardened."""
-        return account.is_admin or not self.switches.admin_only_sys_fields
-
-    def _reader(self, account: Account, *, input_display: bool) -> Reader:
-        may_write_system = self._may_write_system(account)
-        return Reader(self.records, self.choices, self.switches, may_write_system, input_display)
+    @contextmanager
+    def _operation(self, table: str) -> Iterator[Writing]:
+        """Hold the lock for one operation on a table, and keep what it wrote."""
+        with self._lock:
+            try:
+                yield Writing(self)
+            finally:
+                self.records.commit()
+                if table == "sys_choice":
+                    self.choices.forget()
+                if table == "sys_properties":
+                    self._obey_properties()
 
     def _filter(self, account: Account, table: str) -> Filter:
         switches = self.switches
-        zone = ZoneInfo(switches.time_zone)
+        seen = self.locale(account)
 
         def groups() -> list[str]:
             members = self.records.rows("sys_user_grmember")
             return [row["group"] for row in members if row["user"] == account.sys_id]
 
-        scripts = Scripts(self.now(), zone, account.sys_id, account.user_name, groups)
-        strict = switches.invalid_query_returns_no_rows
-        return Filter(self.records, table, scripts, switches.case_sensitive_equality, strict)
+        return Filter(
+            self.records,
+            table,
+            Scripts(self.now(), seen.zone, account.sys_id, account.user_name, groups),
+            switches.case_sensitive_equality,
+            switches.invalid_query_returns_no_rows,
+            seen if switches.query_dates == "user" else None,
+            frozenset() if account.is_admin else frozenset(switches.query_range),
+        )
 
     def _literals(self, table: str, name: str, value: str) -> list[str]:
         """Return the raw values that a name=value filter means: the value itself and what it displays."""
-        column = TABLES[table].columns.get(name)
+        column = self.schema[table].columns.get(name)
         if column is None:
             return [value]
         if column.choice:
             labels = self.choices.of(table, name)
             return [value, *(raw for raw, label in labels.items() if label.casefold() == value.casefold())]
-        if column.reference in TABLES:
+        if column.reference in self.schema:
             row = self.records.by_display_value(column.reference, value)
             return [value, row["sys_id"]] if row else [value]
         return [value]
 
-    def _seed(self, table: str, values: Row) -> None:
-        stamps = self._stamps(Account("", "system", frozenset()), "2025-01-01 08:00:00")
-        row = {**TABLES[table].defaults, **stamps, **values}
-        if "sys_class_name" in row:
-            row["sys_class_name"] = table
-        self._store(table, row)
+    def _begin(self) -> None:
+        """Put the demo data in place, then what was done to it."""
+        self.records = Records(customised(self.switches.table, self.switches.column))
+        self.choices = Choices(self.records)
+        self._defined: Mapping[tuple[str, str], Row] = {}
+        for table, values in (*map(data.user_record, self.users.values()), *data.organisation()):
+            self.records.seed(table, definitions.seeded(self.schema, table, values))
+        self._define()
+        if self._storage:
+            self.records.attach(self._storage)
+            self._obey_properties()
 
-    def _seed_close_codes(self) -> None:
-        for row in self.records.rows("sys_choice"):
-            if (row["name"], row["element"]) == ("incident", "close_code"):
-                self.records.remove("sys_choice", row["sys_id"])
-        for table, values in data.close_codes(self.switches.close_code_set):
-            self._seed(table, values)
+    def _define(self) -> None:
+        """Bring what follows from the switches in line with them; what people have changed stays."""
+        wanted = definitions.rows(self.switches)
+        if wanted is self._defined:
+            return
+        for (table, sys_id), row in self._defined.items():
+            if table not in self.schema or self.records.get(table, sys_id) != row:
+                continue
+            if (table, sys_id) not in wanted:
+                self.records.unseed(table, sys_id)
+        for (table, sys_id), row in wanted.items():
+            if self.records.get(table, sys_id) == self._defined.get((table, sys_id)):
+                self.records.seed(table, row)
+        self._defined = wanted
         self.choices.forget()
+
+    def _obey_properties(self) -> None:
+        """Set the switches that system properties are."""
+        for row in self.records.rows("sys_properties"):
+            name = definitions.PROPERTIES.get(row["name"])
+            if name is None or row["value"] == definitions.as_property(getattr(self.switches, name)):
+                continue
+            value: Any = row["value"]
+            if isinstance(getattr(self.switches, name), bool):
+                value = value == "true"
+            self.switches = self.switches.changed(**{name: value})

@@ -10,6 +10,7 @@ from airflow_provider_servicenow_dq.sandbox.records import Records, Row
 from airflow_provider_servicenow_dq.sandbox.schema import Column, Kind
 
 if TYPE_CHECKING:
+    from airflow_provider_servicenow_dq.sandbox.locales import Locale
     from airflow_provider_servicenow_dq.sandbox.scripts import Scripts
 
 Predicate = Callable[[Row], bool]
@@ -40,12 +41,24 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What operators need besides their operand: how to fold strings, scripts, and other columns by path."""
+    """What operators need besides their operand: how to fold strings, scripts, and other columns by path.
+
+    :param locale: Whose zone dates and times in the query are in; None: UTC.
+    """
 
     fold: Callable[[str], str]
     scripts: Scripts
     operand: Callable[[str], Operand | None]
     records: Records
+    locale: Locale | None = None
+
+    def value(self, operand: Operand, literal: str) -> str:
+        """Return the raw value of a literal that is compared with a column."""
+        if literal.startswith("javascript:"):
+            return self.scripts.evaluate(literal)
+        if self.locale is not None and operand.column.kind is Kind.DATETIME:
+            return self.locale.literal(literal)
+        return literal
 
     def other(self, path: str) -> Operand:
         """Return another column of the same row.

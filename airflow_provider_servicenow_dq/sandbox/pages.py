@@ -12,7 +12,7 @@ import jinja2
 from airflow_provider_servicenow_dq.sandbox import display
 from airflow_provider_servicenow_dq.sandbox.answers import Answer, html_answer
 from airflow_provider_servicenow_dq.sandbox.records import Row, class_of
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES, Kind
+from airflow_provider_servicenow_dq.sandbox.schema import Kind
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
@@ -52,7 +52,7 @@ def _record_at(instance: Instance, request: Request) -> tuple[Row | None, str]:
     elif request.path.startswith(_CLASSIC):
         target = unquote(urlsplit(request.target).path.removeprefix(_CLASSIC))
     match = _RECORD.fullmatch(unquote(target))
-    if match is None or match["table"] not in TABLES:
+    if match is None or match["table"] not in instance.schema:
         return None, ""
     sys_id = parse_qs(match["query"]).get("sys_id", [""])[0]
     return instance.records.get(match["table"], sys_id), match["table"]
@@ -66,7 +66,7 @@ def _incidents(instance: Instance) -> list[dict[str, str]]:
 
 def _record(instance: Instance, table: str, row: Row) -> dict[str, object]:
     own_table = class_of(table, row)
-    columns = TABLES[own_table].columns
+    columns = instance.schema[own_table].columns
     shown = _shown(instance, own_table, row, tuple(columns))
     labels = {name: column.label for name, column in columns.items()}
     stream = [
@@ -74,17 +74,17 @@ def _record(instance: Instance, table: str, row: Row) -> dict[str, object]:
             "author": display.author_name(instance, entry["sys_created_by"]),
             "label": labels.get(entry["element"], entry["element"]),
             "kind": entry["element"],
-            "time": display.local_time(instance, entry["sys_created_on"]),
+            "time": instance.locale().shown(entry["sys_created_on"]),
             "text": entry["value"],
         }
         for entry in reversed(instance.records.journal(row["sys_id"]))
     ]
     form = [(labels[name], shown[name]) for name in _FORM if name in columns]
     other = [(labels[name], shown[name]) for name in columns if name not in _FORM and shown[name]]
-    title = row[TABLES[own_table].display]
+    title = row[instance.schema[own_table].display]
     return {
         "title": title,
-        "label": TABLES[own_table].label,
+        "label": instance.schema[own_table].label,
         "row": row,
         "form": form,
         "other": other,
@@ -93,7 +93,7 @@ def _record(instance: Instance, table: str, row: Row) -> dict[str, object]:
 
 
 def _shown(instance: Instance, table: str, row: Row, names: tuple[str, ...]) -> dict[str, str]:
-    columns = TABLES[table].columns
+    columns = instance.schema[table].columns
     return {
         name: ""
         if columns[name].kind is Kind.JOURNAL

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.sandbox.query import parse_query
 from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES, resolve_path
-from airflow_provider_servicenow_dq.sandbox.switches import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +31,7 @@ def check_query(
     """
     if account.is_admin:
         return
-    if _is_hidden(instance, table):
+    if not instance.access.sees_table(account, table):
         raise RefusedError(
             403, "Insufficient rights to query records", f"No permission to read table '{table}'"
         )
@@ -48,19 +46,12 @@ def check_query(
             )
 
 
-def _is_hidden(instance: Instance, table: str) -> bool:
-    if table == "sys_journal_field" and instance.switches.journal_acl:
-        return True
-    rules = map(Rule.parse, instance.switches.hidden)
-    return any(rule.table in TABLES[table].lineage and not rule.query for rule in rules)
-
-
 def _is_readable(instance: Instance, account: Account, table: str, path: str) -> bool:
     """Tell whether every column along a path may be read; one that does not exist is no secret."""
-    for column in resolve_path(table, path) or ():
+    for column in instance.schema.path(table, path) or ():
         if column.name in instance.unreadable(account, table):
             return False
-        if column.reference not in TABLES:
+        if column.reference not in instance.schema:
             break
         table = column.reference
     return True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_servicenow_dq.sandbox.assertions import private_key
 from airflow_provider_servicenow_dq.sandbox.instance import Instance
 from airflow_provider_servicenow_dq.sandbox.service import Service
+from airflow_provider_servicenow_dq.sandbox.storage import Storage
 from airflow_provider_servicenow_dq.sandbox.switches import Switches
 from airflow_provider_servicenow_dq.sandbox.web import HttpServer
 
@@ -32,6 +34,7 @@ class Sandbox:
         pair whose other half is :attr:`jwt_private_key`.
     :param tls: Certificates to serve https with, such as
         :func:`~airflow_provider_servicenow_dq.sandbox.certificates.make_certificates` makes; None for http.
+    :param file: SQLite file that keeps the records; without one they are gone with the sandbox.
     :param switches: Fields of :class:`~airflow_provider_servicenow_dq.sandbox.switches.Switches`.
     """
 
@@ -43,9 +46,11 @@ class Sandbox:
         users: Iterable[SeedUser] = (),
         jwt_key: str | None = None,
         tls: Tls | None = None,
+        file: str | Path | None = None,
         **switches: Any,
     ) -> None:
-        self._instance = Instance(Switches().changed(**switches), users)
+        configured = Switches().changed(**switches)
+        self._instance = Instance(configured, users, Storage(Path(file)) if file else None)
         self._server = HttpServer(host, port, tls)
         self._service = Service(self._instance, self._server.url, jwt_key)
         self._thread: threading.Thread | None = None
@@ -100,6 +105,7 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self._service.faults.clear()
         self.stop()
+        self._instance.close()
 
     def records(self, table: str) -> list[dict[str, str]]:
         """Return the raw values of all rows of a table, oldest first, whoever may see them."""

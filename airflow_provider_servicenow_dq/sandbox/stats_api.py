@@ -13,7 +13,6 @@ from airflow_provider_servicenow_dq.sandbox.answers import Answer, json_answer, 
 from airflow_provider_servicenow_dq.sandbox.content import check_accept, no_such_method
 from airflow_provider_servicenow_dq.sandbox.read_access import check_query, named_filters
 from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES, resolve_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
     from airflow_provider_servicenow_dq.sandbox.instance import Instance
     from airflow_provider_servicenow_dq.sandbox.records import Row
+    from airflow_provider_servicenow_dq.sandbox.schema import Schema
 
 _PATH = re.compile(r"/api/now(?:/v[12])?/stats/(?P<table>[^/]+)/?")
 _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
@@ -46,12 +46,13 @@ class _Group:
 class _Columns:
     """The columns that a request names; those that the table does not have are ignored."""
 
+    schema: Schema
     table: str
     request: Request
 
     def of(self, parameter: str) -> list[str]:
         names = self.request.query.get(parameter, "").split(",")
-        return [name for name in names if name and resolve_path(self.table, name)]
+        return [name for name in names if name and self.schema.path(self.table, name)]
 
     @property
     def aggregated(self) -> dict[str, list[str]]:
@@ -81,9 +82,9 @@ class StatsApi:
             raise no_such_method(request)
         check_accept(request, self._instance.switches)
         table = match["table"]
-        if table not in TABLES:
+        if table not in self._instance.schema:
             raise RefusedError(400, f"Invalid table {table}")
-        columns = _Columns(table, request)
+        columns = _Columns(self._instance.schema, table, request)
         named = [*columns.grouped, *(name for names in columns.aggregated.values() for name in names)]
         encoded = request.query.get("sysparm_query", "")
         check_query(self._instance, account, table, encoded, named)
@@ -110,7 +111,7 @@ class StatsApi:
 
     def _read(self, table: str, path: str, row: Row) -> str:
         """Return a dot-walked value."""
-        columns = resolve_path(table, path) or []
+        columns = self._instance.schema.path(table, path) or []
         found: Row | None = row
         for column in columns[:-1]:
             found = (
@@ -119,7 +120,7 @@ class StatsApi:
         return found.get(columns[-1].name, "") if found else ""
 
     def _shown(self, table: str, path: str, value: str) -> str:
-        columns = resolve_path(table, path) or []
+        columns = self._instance.schema.path(table, path) or []
         own_table = table if len(columns) == 1 else columns[-2].reference
         return display.display_value(self._instance, own_table, columns[-1], value, {"sys_id": ""})
 

@@ -6,93 +6,18 @@ the sandbox runs.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from airflow_provider_servicenow_dq.sandbox.journal_rewrites import REWRITES
 from airflow_provider_servicenow_dq.sandbox.rate_rules import RateRule
+from airflow_provider_servicenow_dq.sandbox.record_switches import RecordSwitches
 from airflow_provider_servicenow_dq.sandbox.scopes import APIS, AuthScope
 
-_RULE = re.compile(r"(?P<table>[a-z0-9_]+)(?:\.(?P<column>[a-z0-9_]+))?(?: when (?P<query>.+))?", re.DOTALL)
-
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One administrator's rule, written ``table[.column][ when encoded query]``."""
-
-    table: str
-    column: str
-    query: str
-
-    @classmethod
-    def parse(cls, text: str) -> Rule:
-        """Read a rule.
-
-        :raises ValueError: The text is not of that form.
-        """
-        match = _RULE.fullmatch(text)
-        if match is None:
-            raise ValueError(f"{text!r} is not of the form TABLE[.COLUMN][ when QUERY]")
-        return cls(match["table"], match["column"] or "", match["query"] or "")
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
+class Switches(RecordSwitches):
     """The state of every switch; the defaults are those of an instance that nobody has hardened."""
 
-    case_sensitive_equality: bool = field(
-        default=False, metadata={"help": "Compare strings with case, as on Oracle; MySQL does not."}
-    )
-    invalid_query_returns_no_rows: bool = field(
-        default=False,
-        metadata={"help": "An invalid part of a query matches nothing instead of being ignored."},
-    )
-    journal_acl: bool = field(
-        default=False, metadata={"help": "sys_journal_field answers 200 with no rows to everyone but admin."}
-    )
-    journal_rewrites: tuple[str, ...] = field(
-        default=(),
-        metadata={
-            "help": "What becomes of the text of work notes and comments: control characters removed, cut at "
-            "the first character of four bytes, or ???? in its place, HTML escaped, blanks tidied, "
-            "line ends as CRLF.",
-            "some_of": tuple(REWRITES),
-        },
-    )
-    allow_non_existing_choice: bool = field(
-        default=False, metadata={"help": "Store unknown choice values instead of discarding them."}
-    )
-    admin_only_sys_fields: bool = field(
-        default=False, metadata={"help": "Ignore sys_id and sys_created_* sent by others than admin."}
-    )
-    close_code_set: str = field(
-        default="new",
-        metadata={
-            "help": "Resolution codes: before San Diego, since, or both.",
-            "one_of": ("old", "new", "both"),
-        },
-    )
-    resolution_mandatory: bool = field(
-        default=True, metadata={"help": "A data policy wants close_code and close_notes to resolve or close."}
-    )
-    mandatory: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "A data policy, TABLE.COLUMN[ when QUERY]: the column must not be empty."},
-    )
-    abort: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "A business rule, TABLE[ when QUERY]: records that match are not saved."},
-    )
-    hidden: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "A read ACL, TABLE[ when QUERY]: only admin sees such rows; all are counted."},
-    )
-    unreadable: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "A field ACL, TABLE.COLUMN: left out of every answer to others than admin."},
-    )
     query_acl: bool = field(
         default=False,
         metadata={"help": "A query of the Table API that names an unreadable column is refused with 403."},
@@ -100,14 +25,6 @@ class Switches:
     stats_hide_rows: bool = field(
         default=False,
         metadata={"help": "The Aggregate API counts only the rows that the user sees, instead of all."},
-    )
-    reference_names: str = field(
-        default="raw",
-        metadata={
-            "help": "A name written to a reference without sysparm_input_display_value: "
-            "stored raw, resolved or discarded.",
-            "one_of": ("raw", "resolve", "discard"),
-        },
     )
     client_credentials_enabled: bool = field(
         default=True,
@@ -170,9 +87,6 @@ class Switches:
     no_api_key: tuple[str, ...] = field(
         default=(),
         metadata={"help": "An API whose access policy takes no API keys.", "some_of": APIS},
-    )
-    time_zone: str = field(
-        default="UTC", metadata={"help": "Time zone of every user, seen in display values and gs.* dates."}
     )
     service_ms: float = field(default=0.0, metadata={"help": "Milliseconds that each API transaction takes."})
     semaphores: int = field(default=4, metadata={"help": "API transactions that run at the same time."})
@@ -254,27 +168,12 @@ class Switches:
     )
 
     def __post_init__(self) -> None:
-        for option in fields(self):
-            allowed = option.metadata.get("one_of")
-            if allowed and getattr(self, option.name) not in allowed:
-                raise ValueError(f"{option.name} must be one of {', '.join(allowed)}")
-            known = option.metadata.get("some_of")
-            if known and not set(getattr(self, option.name)) <= set(known):
-                raise ValueError(f"{option.name} must be some of {', '.join(known)}")
+        # Without arguments, super() does not find the class that slots have made anew.
+        RecordSwitches.__post_init__(self)
         for text in self.rate_rule:
             RateRule.parse(text)
         for text in self.auth_scope:
             AuthScope.parse(text)
-        for text in (*self.mandatory, *self.abort, *self.hidden, *self.unreadable):
-            Rule.parse(text)
-        if not all(Rule.parse(text).column for text in self.mandatory):
-            raise ValueError("a mandatory rule names a column: TABLE.COLUMN[ when QUERY]")
-        if not all(Rule.parse(text).column and not Rule.parse(text).query for text in self.unreadable):
-            raise ValueError("a field ACL names a column and has no condition: TABLE.COLUMN")
-        try:
-            ZoneInfo(self.time_zone)
-        except ZoneInfoNotFoundError as error:
-            raise ValueError(f"there is no time zone {self.time_zone!r}") from error
 
     def changed(self, **changes: Any) -> Switches:
         """Return the switches with some of them changed.

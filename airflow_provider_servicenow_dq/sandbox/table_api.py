@@ -17,7 +17,6 @@ from airflow_provider_servicenow_dq.sandbox.display import Shape
 from airflow_provider_servicenow_dq.sandbox.instance import NO_RECORD, Instance
 from airflow_provider_servicenow_dq.sandbox.read_access import check_query, named_filters
 from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +58,7 @@ class TableApi:
         """
         check_accept(request, self._instance.switches)
         check_json(request, self._instance.switches)
-        if table not in TABLES:
+        if table not in self._instance.schema:
             raise RefusedError(400, f"Invalid table {table}")
 
     def _collection(self, account: Account, request: Request, table: str, version: str | None) -> Answer:
@@ -125,6 +124,7 @@ class TableApi:
             display if display in {"true", "all"} else "false",
             request.is_true("sysparm_exclude_reference_link"),
             self._instance.unreadable(account, table),
+            self._instance.locale(account),
         )
 
     def _links(self, request: Request, total: int, offset: int, limit: int) -> list[tuple[str, str]]:

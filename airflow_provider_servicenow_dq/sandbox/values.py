@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from airflow_provider_servicenow_dq.sandbox.journal_rewrites import rewritten
-from airflow_provider_servicenow_dq.sandbox.schema import TABLES, VARCHAR_LIMIT, Column, Kind
-from airflow_provider_servicenow_dq.sandbox.scripts import TIME_FORMAT
+from airflow_provider_servicenow_dq.sandbox.locales import RAW, Locale
+from airflow_provider_servicenow_dq.sandbox.schema import VARCHAR_LIMIT, Column, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_servicenow_dq.sandbox.records import Records, Row
     from airflow_provider_servicenow_dq.sandbox.switches import Switches
@@ -25,10 +23,14 @@ _ALWAYS_IGNORED = {"sys_mod_count", "sys_class_name", "sys_tags", "sys_domain", 
 
 @dataclass(slots=True)
 class Written:
-    """What one request writes."""
+    """What one request writes.
+
+    :param too_long: Columns whose values the database has no room for.
+    """
 
     values: Row = field(default_factory=dict)
     journal: list[tuple[str, str]] = field(default_factory=list)
+    too_long: list[str] = field(default_factory=list)
 
 
 class Choices:
@@ -50,7 +52,7 @@ class Choices:
                 if row["inactive"] != "true" and row["language"] == "en":
                     lists.setdefault((row["name"], row["element"]), {}).setdefault(row["value"], row["label"])
             self._lists = lists
-        for name in TABLES[table].lineage:
+        for name in self._records.schema[table].lineage:
             if found := self._lists.get((name, element)):
                 return found
         return {}
@@ -61,22 +63,27 @@ class Reader:
     """Reads request bodies as an instance does: what is unknown or unusable is dropped without a word.
 
     :param may_write_system: Accept ``sys_created_*`` and ``sys_updated_*``.
-    :param input_display: ``sysparm_input_display_value``: values are display values of the user.
+    :param make: Creates a record of a table with a display value and returns its sys_id.
+    :param unwritable: Columns that the user writes in vain.
+    :param locale: ``sysparm_input_display_value``: values are as this user sees them; None: raw.
     """
 
     records: Records
     choices: Choices
     switches: Switches
     may_write_system: bool
-    input_display: bool
+    make: Callable[[str, str], str]
+    unwritable: frozenset[str] = frozenset()
+    locale: Locale | None = None
 
     def read(self, table: str, body: Mapping[str, Any]) -> Written:
         """Return what a body writes to a row of the table."""
         written = Written()
-        columns = TABLES[table].columns
+        columns = self.records.schema[table].columns
+        ignored = _ALWAYS_IGNORED | self.unwritable
         for name, given in body.items():
             column = columns.get(name)
-            if column is None or name == "sys_id" or name in _ALWAYS_IGNORED:
+            if column is None or name == "sys_id" or name in ignored:
                 continue
             if name.startswith("sys_") and not self.may_write_system:
                 continue
@@ -89,6 +96,8 @@ class Reader:
             value = self._value(table, column, text)
             if value is not None:
                 written.values[name] = value
+                if value != text and len(text) > column.length and column.kind is Kind.STRING:
+                    written.too_long.append(name)
         return written
 
     def _value(self, table: str, column: Column, text: str) -> str | None:
@@ -103,7 +112,7 @@ class Reader:
             case Kind.DATETIME:
                 return self._time(text)
             case Kind.REFERENCE:
-                return self._reference(column, text)
+                return self._reference(table, column, text)
         return text[: column.length] if column.length <= VARCHAR_LIMIT else text
 
     def _choice(self, choices: dict[str, str], text: str) -> str | None:
@@ -114,7 +123,7 @@ class Reader:
         for value in choices:
             if value.casefold() == folded:
                 return value
-        if self.input_display:
+        if self.locale is not None or self.switches.choice_labels:
             for value, label in choices.items():
                 if label.casefold() == folded:
                     return value
@@ -123,22 +132,19 @@ class Reader:
     def _time(self, text: str) -> str | None:
         if not text:
             return ""
-        zone = ZoneInfo(self.switches.time_zone) if self.input_display else UTC
-        for pattern in (TIME_FORMAT, "%Y-%m-%d"):
-            try:
-                moment = datetime.strptime(text, pattern).replace(tzinfo=zone)
-            except ValueError:
-                continue
-            return moment.astimezone(UTC).strftime(TIME_FORMAT)
-        return None
+        return (self.locale or RAW).stored(text)
 
-    def _reference(self, column: Column, text: str) -> str | None:
+    def _reference(self, table: str, column: Column, text: str) -> str | None:
         """Store a sys_id without a look; what a name does depends on the request and the instance."""
         if not text or SYS_ID.fullmatch(text):
             return text
-        if self.input_display or self.switches.reference_names == "resolve":
+        if self.locale is not None or self.switches.reference_names == "resolve":
             row = self.records.by_display_value(column.reference, text)
-            return row["sys_id"] if row else ""
+            if row is not None:
+                return row["sys_id"]
+            lineage = self.records.schema[table].lineage
+            dynamic = any(f"{name}.{column.name}" in self.switches.dynamic_creation for name in lineage)
+            return self.make(column.reference, text) if dynamic else ""
         return None if self.switches.reference_names == "discard" else text[: column.length]
 
 

@@ -17,30 +17,25 @@ from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.push import push_comments, push_status
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.projects.project import Project
-from airflow_provider_servicenow_dq.sandbox import schema
-from airflow_provider_servicenow_dq.sandbox.schema import SYSTEM_COLUMNS, Column, Kind, Table
 
 ISSUES = "u_data_issue"
+COLUMNS = (
+    "u_data_issue.short_description:string:160",
+    "u_data_issue.description:string:4000",
+    "u_data_issue.u_key:string:100",
+    "u_data_issue.u_short:string:40",
+    "u_data_issue.state",
+)
+JOURNAL = "u_data_issue.work_notes:journal"
 RULES = {"table": ISSUES, "key_field": "u_key"}
 
 
 @pytest.fixture
-def sandbox(sandbox, monkeypatch):
+def sandbox(sandbox):
     """An instance with a table of its own, which has no ``correlation_id``."""
-    columns = (
-        *SYSTEM_COLUMNS,
-        Column("short_description", "Short description", length=160),
-        Column("description", "Description", length=4000),
-        Column("u_key", "Key", length=100),
-        Column("u_short", "Short", length=40),
-        Column("state", "State", default="1"),
-        Column("work_notes", "Work notes", Kind.JOURNAL, 4000),
-    )
-    monkeypatch.setitem(schema.TABLES, ISSUES, Table(ISSUES, "Issue", columns, display="short_description"))
-    sandbox.reset()
+    sandbox.configure(table=[f"{ISSUES} for admin"], column=[*COLUMNS, JOURNAL])
     yield sandbox
-    monkeypatch.undo()
-    sandbox.reset()
+    sandbox.configure(table=[], column=[])
 
 
 @pytest.fixture
@@ -230,11 +225,8 @@ def test_for_an_incident_nothing_is_asked(desk, sandbox):
     ]
 
 
-def test_a_note_for_a_table_without_journals_is_said_to_be_lost(desk, sandbox, monkeypatch):
-    table = schema.TABLES[ISSUES]
-    columns = tuple(column for column in table.own_columns if column.name != "work_notes")
-    monkeypatch.setitem(schema.TABLES, ISSUES, dataclasses.replace(table, own_columns=columns))
-    sandbox.reset()
+def test_a_note_for_a_table_without_journals_is_said_to_be_lost(desk, sandbox):
+    sandbox.configure(column=COLUMNS)
     report(desk, anomaly(hour=0), **RULES)
 
     (result,) = report(desk, anomaly(hour=1), run="next", **RULES).results
