@@ -8,13 +8,16 @@ from typing import Final
 from airflow_provider_servicenow_dq.anomalies import (
     airflow_sql,
     custom,
+    datadog,
     dbt,
     entry_points,
     great_expectations,
+    pandera,
     qualytics,
+    soda,
 )
 from airflow_provider_servicenow_dq.anomalies.adapter import Adapter
-from airflow_provider_servicenow_dq.anomalies.foreign import shown
+from airflow_provider_servicenow_dq.anomalies.places import shown
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
 AUTO: Final = "auto"
@@ -23,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 _OURS: Final = {
     module.SOURCE: Adapter.of(module.SOURCE, module)
-    for module in (custom, airflow_sql, dbt, great_expectations, qualytics)
+    for module in (custom, airflow_sql, datadog, dbt, great_expectations, pandera, qualytics, soda)
 }
 _TAKEN: Final = frozenset({AUTO, *_OURS})
 #: Sources that this package reads by itself.
@@ -59,6 +62,19 @@ def is_option(name: str) -> bool:
 def options() -> list[str]:
     """Return the names of all adapters' options."""
     return sorted({name for source in sources() for name in named(source).options})
+
+
+def is_one_payload(payload: object, source: str) -> bool:
+    """Whether a list is the payload itself, as Pandera's failure cases are, and no list of payloads."""
+    return any(_claims_list(named(name), payload) for name in (sources() if source == AUTO else [source]))
+
+
+def _claims_list(adapter: Adapter, payload: object) -> bool:
+    try:
+        return adapter.recognises(payload)
+    except AnomalyFormatError:
+        # An adapter that knows no lists reads what they hold.
+        return False
 
 
 def recognised(payload: object) -> Adapter:

@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.adapter import Adapter
-from airflow_provider_servicenow_dq.anomalies.foreign import shown
 from airflow_provider_servicenow_dq.anomalies.model import SOURCE_PATTERN, Anomaly, Report
+from airflow_provider_servicenow_dq.anomalies.places import shown
 from airflow_provider_servicenow_dq.anomalies.values import cut
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
@@ -78,7 +78,7 @@ def loaded(taken: frozenset[str]) -> Loaded:
             adapters.unusable[source] = f"{who} have the same name {source!r}; remove one"
             continue
         try:
-            adapter = Adapter.of(source, points[0].load())
+            adapter = _adapter(source, points[0])
         except Exception as error:  # noqa: BLE001 (importing foreign code may raise anything)
             adapters.unusable[source] = f"{who} cannot be loaded: {_words(error)}"
         else:
@@ -87,6 +87,14 @@ def loaded(taken: frozenset[str]) -> Loaded:
     for reason in adapters.unusable.values():
         _log.warning("%s", reason)
     return adapters
+
+
+def _adapter(source: str, point: EntryPoint) -> Adapter:
+    reading = point.load()
+    for name in ("recognises", "read"):
+        if not callable(getattr(reading, name, None)):
+            raise TypeError(f"it has no function {name}")
+    return Adapter.of(source, reading)
 
 
 @dataclass(frozen=True, slots=True)

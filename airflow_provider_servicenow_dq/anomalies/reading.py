@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies import adapters, custom
 from airflow_provider_servicenow_dq.anomalies.adapters import AUTO, SOURCES
-from airflow_provider_servicenow_dq.anomalies.foreign import joined, shown
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Report
+from airflow_provider_servicenow_dq.anomalies.places import joined, shown
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def read_report(payload: object, *, source: str = AUTO, options: Mapping[str, An
 
 
 def _read(payload: object, source: str, options: dict[str, Any], *, path: str, depth: int) -> Report:
-    if isinstance(payload, (list, tuple)):
+    if isinstance(payload, (list, tuple)) and not adapters.is_one_payload(payload, source):
         if depth == _MAX_DEPTH:
             raise AnomalyFormatError(source, path, "lists are nested too deep")
         reports = [
@@ -62,7 +62,9 @@ def _read(payload: object, source: str, options: dict[str, Any], *, path: str, d
         wanted = {name: value for name, value in options.items() if name in adapter.options}
         return adapter.read(payload, **wanted)
     except AnomalyFormatError as refusal:
-        raise AnomalyFormatError(refusal.source, joined(path, refusal.path), refusal.reason) from None
+        # An option is no part of any payload of the list.
+        place = refusal.path if refusal.path.startswith("source_options") else joined(path, refusal.path)
+        raise AnomalyFormatError(refusal.source, place, refusal.reason) from None
 
 
 def _adapter_for(payload: object, source: str) -> Adapter:
