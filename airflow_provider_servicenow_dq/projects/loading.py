@@ -57,7 +57,8 @@ def read_projects_file(path: Path) -> dict[str, Project]:
     except yaml.YAMLError as error:
         raise ServiceNowConfigError(f"The projects file {path} is not YAML: {error}") from error
     try:
-        return load_projects(content, place=path.name)
+        # A text of YAML is a text: what would be JSON in a connection is YAML here already.
+        return load_projects([content] if isinstance(content, str) else content, place="projects")
     except ServiceNowConfigError as error:
         raise ServiceNowConfigError(f"The projects file {path}: {error}") from None
 

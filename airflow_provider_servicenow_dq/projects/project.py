@@ -200,7 +200,7 @@ def project_of(name: object, rules: Mapping[str, Any]) -> Project:
         place = ".".join(str(part) for part in first["loc"])
         hint = nearest_key(Project, first["loc"]) if first["type"] == "extra_forbidden" else ""
         if not hint and place.startswith("on_status.") and place.endswith(".[key]"):
-            hint = nearest(str(first["loc"][1]), sorted(Status))
+            hint = nearest(str(first["loc"][1]), [status.value for status in Status])
         where = f", at {place}" if place else ""
         raise ServiceNowConfigError(f"Project {name!r}{where}: {first['msg']}.{hint}") from None
 

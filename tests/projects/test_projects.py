@@ -93,6 +93,33 @@ def test_what_a_project_does_not_say_is_as_in_the_built_in_one():
         ({"sales": {"severity": {"high": [1]}}}, r"at severity\.high"),
         ({"sales": {"severity": {"high": ["one", "two"]}}}, r"at severity\.high"),
         ({"sales": {"reopen_window": "soon"}}, r"at reopen_window"),
+        ({"sales": {"fields": {"category": None}}}, r"at fields: .*category must be a text"),
+        ({"sales": {"routes": [{"fields": {}, "mach": {}}]}}, r"at routes\.0\.mach: .*Did you mean 'match'"),
+        (
+            {"sales": {"routes": [{"match": {"datset": "x"}, "fields": {}}]}},
+            r"at routes\.0\.match\.datset: .*Did you mean 'dataset'",
+        ),
+        ({"sales": {"routes": [{"match": {}}]}}, r"at routes\.0\.fields: Field required"),
+        (
+            {"sales": {"routes": [{"match": {"dataset": "regex:("}, "fields": {}}]}},
+            r"at routes\.0\.match\.dataset: .*is no regular expression",
+        ),
+        (
+            {"sales": {"routes": [{"match": {"severity": "bad"}, "fields": {}}]}},
+            r"routes\.0\.match\.severity",
+        ),
+        ({"sales": {"on_status": {"acknoledged": "nothing"}}}, r"on_status.*Did you mean 'acknowledged'"),
+        ({"sales": {"on_status": {"resolved": "close"}}}, r"at on_status\.resolved"),
+        ({"sales": {"sync": "both"}}, r"at sync\.status: .*'bidirectional'"),
+        ({"sales": {"sync": {"stauts": "none"}}}, r"at sync\.stauts: .*Did you mean 'status'"),
+        ({"sales": {"journal": "notes"}}, r"at journal: .*'work_notes' or 'comments'"),
+        ({"sales": {"key_field": "a^b"}}, "at key_field: "),
+        ({"sales": {"key": "sales data"}}, "at key: "),
+        ({"sales": {"priority": {"high": "P9"}}}, r"at priority\.high: .*1 to 5 or P1 to P5"),
+        (
+            {"sales": {"priority": {"high": 1}, "impact_mapping": {"high": 1}}},
+            r"Project 'sales': .*high is in priority and in impact_mapping or urgency_mapping; say it once",
+        ),
         ({"sales": ["table"]}, r"projects\['sales'\] must be a mapping of settings, not list"),
         (["sales"], r"projects\[0\] must be a mapping of settings, not str"),
         (7, "projects must be a list of projects, or a mapping of them by id"),
@@ -112,6 +139,35 @@ def test_a_project_that_is_not_there_is_refused_with_the_nearest_name():
         find_project(projects, "slaes")
     with pytest.raises(ServiceNowConfigError, match="Known: default, finance, sales"):
         find_project(projects, "zzz")
+
+
+def test_a_project_is_found_by_its_key_too():
+    projects = load_projects([{"id": "5d2f0c3e-0b5a-4b6e-9c57-1d2a3b4c5d6e", "key": "DQ"}, {"key": "OPS"}])
+
+    assert find_project(projects, "DQ") is find_project(projects, "5d2f0c3e-0b5a-4b6e-9c57-1d2a3b4c5d6e")
+    assert find_project(projects, "OPS").id == "OPS"
+    with pytest.raises(ServiceNowConfigError, match="Did you mean 'OPS'"):
+        find_project(projects, "OP")
+
+
+def test_a_key_that_several_projects_have_is_refused():
+    with pytest.raises(ServiceNowConfigError, match="'DQ' twice"):
+        load_projects([{"id": "one", "key": "DQ"}, {"id": "two", "key": "DQ"}])
+    with pytest.raises(ServiceNowConfigError, match="Several projects have the key 'DQ': 'one', 'two'"):
+        find_project({"one": Project(id="one", key="DQ"), "two": Project(id="two", key="DQ")}, "DQ")
+
+
+def test_one_word_for_sync_stands_for_both():
+    (project,) = [p for p in load_projects({"sales": {"sync": "outbound"}}).values() if p.id == "sales"]
+
+    assert (project.sync.status, project.sync.comments) == ("outbound", "outbound")
+
+
+def test_the_key_field_of_a_table_is_none_for_another_one():
+    project = Project(id="sales", table="u_issue", key_field="u_key")
+
+    assert project.changed({"table": "incident"}).key_field is None
+    assert project.changed({"table": "u_issue", "on_refire": "new"}).key_field == "u_key"
 
 
 def test_two_projects_of_one_id_are_refused():
