@@ -53,7 +53,7 @@ def aggregate(
     :param functions: Fields by what to make of them: ``sum``, ``avg``, ``min``, ``max``.
     :raises UnsafeQueryError: If the instance left out a condition of the query.
     :raises ForbiddenError: If the user may not ask for these fields.
-    :raises IncompleteReadError: If the instance does not group by what it was asked for: no such field.
+    :raises IncompleteReadError: If the instance leaves out what it was asked for: no such field.
     """
     asked = {name: [checked_field(item) for item in (functions or {}).get(name, ())] for name in _FUNCTIONS}
     query = as_query(query)
@@ -66,15 +66,18 @@ def aggregate(
         "GET", f"/api/now/stats/{checked_table(table)}", params=params
     ).result
     try:
-        groups = [_group(item) for item in (result if group_by else [result])]
+        groups = [_group(item) for item in (result if isinstance(result, list) else [result])]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise IncompleteReadError(
-            f"The instance answered with something else than counts of {table}"
+            f"The instance answers with something else than counts of {table}"
         ) from None
-    if any(group.values.keys() != set(group_by) for group in groups):
-        raise IncompleteReadError(
-            f"The instance does not group {table} by {', '.join(group_by)}: no such field"
-        )
+    for group in groups:
+        missing = set(group_by) - group.values.keys()
+        missing |= {
+            name for each, names in asked.items() for name in names if name not in group.results.get(each, {})
+        }
+        if missing:
+            raise IncompleteReadError(f"{table} has no {', '.join(sorted(missing))} to group or aggregate by")
     return groups
 
 
