@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 _SECOND: Final = timedelta(seconds=1)
+#: Two clocks drift apart; what contradicts earlier answers by more was set.
+_DRIFT: Final = timedelta(seconds=5)
 
 
 class InstanceClock:
@@ -14,6 +16,12 @@ class InstanceClock:
 
     def __init__(self) -> None:
         self._bounds: tuple[timedelta, timedelta] | None = None
+        self._times_set = 0
+
+    @property
+    def times_set(self) -> int:
+        """How often one of the two clocks was seen to have been set."""
+        return self._times_set
 
     @property
     def ahead(self) -> timedelta:
@@ -42,6 +50,7 @@ class InstanceClock:
         least, most = said - received, said + _SECOND - sent
         if self._bounds is not None:
             narrowed = max(least, self._bounds[0]), min(most, self._bounds[1])
+            self._times_set += narrowed[0] - narrowed[1] > _DRIFT
             # A clock that was set in between contradicts what it said before.
             least, most = narrowed if narrowed[0] <= narrowed[1] else (least, most)
         self._bounds = least, most

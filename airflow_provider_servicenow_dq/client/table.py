@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_servicenow_dq.client.paging import Page, read_in_order, read_in_sys_id_order
+from airflow_provider_servicenow_dq.client.paging import (
+    Page,
+    Progress,
+    ReadPage,
+    read_in_sys_id_order,
+)
+from airflow_provider_servicenow_dq.client.paging_by_offset import read_in_order
+from airflow_provider_servicenow_dq.client.paging_by_time import KEY_FIELDS, read_in_update_order
 from airflow_provider_servicenow_dq.client.query import Query, Value, as_query, checked_field
 from airflow_provider_servicenow_dq.exceptions import (
     AnswerLostError,
     IncompleteReadError,
+    RefusedError,
     ServiceNowConfigError,
 )
 
@@ -24,6 +33,9 @@ Record = dict[str, Any]
 
 _TABLE = re.compile(r"[a-z0-9_]+")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
+
+#: The links to other pages repeat the whole query, and can make the headers too long.
+_NO_LINKS = {"sysparm_suppress_pagination_header": "true"}
 
 
 class TableApi:
@@ -58,31 +70,87 @@ class TableApi:
         limit: int | None = None,
         page_size: int = 1000,
     ) -> Iterator[Record]:
-        """Yield all matching records, each once, page by page.
+        """Yield all matching records, each once, page by page, also while records appear, change and vanish.
 
-        Without an order in the query they come by sys_id, and then also rows that appear or vanish meanwhile
-        disturb no other. With one, pages are read by offset, so a row whose place in that order changes
-        between two pages can be missed: order only where the order matters.
+        Without an order in the query they come by sys_id, however many there are. With one, those whose place
+        in it changes between two pages may come last, and there may be 100,000 of them at most.
 
         :param limit: Yield at most so many.
         :raises IncompleteReadError: If the end cannot be reached.
         """
         query = as_query(query)
+        read_page = self._reader(table, fields and sorted({*fields, "sys_id"}))
+        progress = Progress(table)
+        if query.order:
+            read_ids = self._reader(table, ["sys_id"])
+            rows = read_in_order(
+                read_page, query, limit=limit, page_size=page_size, read_ids=read_ids, progress=progress
+            )
+        else:
+            rows = read_in_sys_id_order(read_page, query, limit=limit, page_size=page_size, progress=progress)
+        hides_sys_id = bool(fields) and "sys_id" not in (fields or ())
+        for row in rows:
+            yield {name: value for name, value in row.items() if name != "sys_id"} if hides_sys_id else row
+
+    def find_updated(
+        self,
+        table: str,
+        query: Query | Mapping[str, Value],
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        fields: Sequence[str] | None = None,
+        page_size: int = 1000,
+    ) -> Iterator[Record]:
+        """Yield all matching records last updated in a time, by (``sys_updated_on``, ``sys_id``).
+
+        With an end that is past, each record that stays in that time comes exactly once. Without one, a
+        record that is updated while the list is read comes again, with its new time. An instance stamps a
+        change when it begins and shows it when it is done: whoever reads on later begins a minute or more
+        before the last stamp seen.
+
+        :param query: Without an order.
+        :param since: With a zone; by the instance's clock, as ``sys_updated_on`` is. Its second is included.
+        :param until: The same.
+        :param fields: All by default; ``sys_updated_on`` and ``sys_id`` always come.
+        :raises IncompleteReadError: If the end cannot be reached, a clock was set meanwhile, or the instance
+            reads times in another zone than UTC.
+        """
+        clock = self.transport.clock
+        began = clock.times_set
+        read_page = self._reader(table, fields and sorted({*fields, *KEY_FIELDS}))
+
+        def read_while_time_goes_on(part: Query, offset: int, size: int) -> Page:
+            page = read_page(part, offset, size)
+            if clock.times_set != began:
+                raise IncompleteReadError(
+                    "A clock was set while the list was read: what was updated may stand before what was read"
+                )
+            return page
+
+        return read_in_update_order(
+            read_while_time_goes_on,
+            Query(as_query(query).alternatives),
+            since=_in_utc(since),
+            until=until and _in_utc(until),
+            page_size=page_size,
+            progress=Progress(table),
+        )
+
+    def _reader(self, table: str, fields: Sequence[str] | None) -> ReadPage:
+        """Return what reads one page of a table, and says how many match whatever the headers lack."""
         path = _path(table)
-        wanted = _parameters(fields and sorted({*fields, "sys_id"}))
+        wanted = _parameters(fields) | _NO_LINKS
 
         def read_page(part: Query, offset: int, size: int) -> Page:
-            params = {
-                "sysparm_query": part.encode(),
-                "sysparm_limit": str(size),
-                "sysparm_offset": str(offset),
-            }
-            return _page(self.transport.request("GET", path, params=wanted | params))
+            encoded = part.encode()
+            window = {"sysparm_query": encoded, "sysparm_limit": str(size), "sysparm_offset": str(offset)}
+            page = _page(self.transport.request("GET", path, params=wanted | window))
+            if page.total is None and len(page.rows) < size:
+                return Page(page.rows, self._counted(table, encoded))
+            return page
 
-        walk = read_in_order if query.order else read_in_sys_id_order
-        hides_sys_id = bool(fields) and "sys_id" not in (fields or ())
-        for row in walk(read_page, query, limit=limit, page_size=page_size):
-            yield {name: value for name, value in row.items() if name != "sys_id"} if hides_sys_id else row
+        return read_page
 
     def first_page(
         self,
@@ -102,7 +170,7 @@ class TableApi:
         query = as_query(query)
         ordered = query if query.order else query.order_by("sys_id")
         page = {"sysparm_query": ordered.encode(), "sysparm_limit": str(limit)}
-        params = _parameters(fields, display=display) | page
+        params = _parameters(fields, display=display) | _NO_LINKS | page
         return _page(self.transport.request("GET", _path(table), params=params)).rows
 
     def count(self, table: str, query: Query | Mapping[str, Value]) -> int:
@@ -110,11 +178,25 @@ class TableApi:
 
         :raises IncompleteReadError: If the instance does not say.
         """
-        params = {"sysparm_query": as_query(query).encode(), "sysparm_limit": "1", "sysparm_fields": "sys_id"}
-        total = _page(self.transport.request("GET", _path(table), params=params)).total
-        if total is None:
-            raise IncompleteReadError(f"The instance does not say how many records of {table} match")
-        return total
+        encoded = as_query(query).encode()
+        params = {"sysparm_query": encoded, "sysparm_limit": "1", "sysparm_fields": "sys_id"}
+        total = _page(self.transport.request("GET", _path(table), params=params | _NO_LINKS)).total
+        return self._counted(table, encoded) if total is None else total
+
+    def _counted(self, table: str, encoded: str) -> int:
+        """Return how many records match, by the Aggregate API: a proxy may keep the header from us.
+
+        :raises IncompleteReadError: If the instance does not say.
+        """
+        params = {"sysparm_query": encoded, "sysparm_count": "true"}
+        try:
+            result = self.transport.request("GET", f"/api/now/stats/{table}", params=params).result
+            return int(result["stats"]["count"])
+        except (RefusedError, TypeError, KeyError, ValueError):
+            raise IncompleteReadError(
+                f"The instance does not say how many records of {table} match: the header X-Total-Count is "
+                "missing, and the Aggregate API does not tell either"
+            ) from None
 
     def create(self, table: str, values: Mapping[str, Any]) -> Record:
         """Insert a record and return it as the instance made it."""
@@ -138,6 +220,16 @@ def _path(table: str, sys_id: str | None = None) -> str:
     if not _SYS_ID.fullmatch(sys_id):
         raise ServiceNowConfigError(f"{sys_id!r} is no sys_id: it has 32 characters of 0-9 and a-f")
     return f"/api/now/table/{table}/{sys_id}"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Return a moment as the instance writes it, cut to its second.
+
+    :raises ServiceNowConfigError: If it has no zone.
+    """
+    if moment.tzinfo is None:
+        raise ServiceNowConfigError(f"{moment} has no time zone: since and until must say theirs")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None)
 
 
 def _parameters(fields: Sequence[str] | None = None, *, display: bool = False) -> dict[str, str]:
