@@ -10,6 +10,7 @@
     - RateLimitedError             429: ``retry_after`` seconds
   - MayHaveHappenedError         no usable answer arrived: look before you repeat a write
     - AnswerLostError              timeout or connection dropped after the request left
+      - ConnectionBrokenError        dropped: so does a server, too, that wants another client certificate
     - ServerError                  5xx, with ``retry_after`` where the instance sent one
     - CancelledError               200 that carries an error: the instance cut the transaction off
   - RefusedError                 an answer with the instance's own ``message`` and ``detail``
@@ -110,6 +111,10 @@ class MayHaveHappenedError(_WaitError):
 
 class AnswerLostError(MayHaveHappenedError):
     """The request left, and no complete answer came back."""
+
+
+class ConnectionBrokenError(AnswerLostError):
+    """The connection broke before the answer was complete."""
 
 
 class ServerError(MayHaveHappenedError):

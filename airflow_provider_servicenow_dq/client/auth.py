@@ -45,6 +45,17 @@ class InstanceAuth(AuthBase):
         return False
 
 
+class CertificateAuth(InstanceAuth):
+    """Signs nothing: the client certificate of the connection says who asks."""
+
+    def __init__(self) -> None:
+        super().__init__("", "")
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Leave a request as it is."""
+        return request
+
+
 class _Cell:
     """The current token of one account, and the lock under which it is fetched."""
 
@@ -155,6 +166,8 @@ def auth_for(config: InstanceConfig, on_secret: Callable[[str], None]) -> Instan
         return InstanceAuth("x-sn-apikey", config.api_key or "")
     if config.auth_type == "bearer":
         return InstanceAuth("Authorization", f"Bearer {config.api_key}")
+    if config.is_known_by_certificate:
+        return CertificateAuth()
     pair = _pair(config.login or "", config.password or "")
     on_secret(pair)
     return InstanceAuth("Authorization", f"Basic {pair}")

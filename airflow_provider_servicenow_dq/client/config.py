@@ -104,6 +104,11 @@ class InstanceConfig:
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
+    def is_known_by_certificate(self) -> bool:
+        """Whether the client certificate is all that we log in with: the instance maps it to a user."""
+        return self.auth_type == "basic" and bool(self.client_cert) and not (self.login or self.password)
+
+    @property
     def certificate(self) -> str | tuple[str, str] | None:
         """The client certificate as ``requests`` takes it."""
         if self.client_cert and self.client_private_key:
@@ -196,7 +201,7 @@ def _check_base_url(base_url: str) -> None:
 
 
 def _check_credentials(config: InstanceConfig) -> None:
-    needed = _NEEDED.get(config.auth_type)
+    needed = () if config.is_known_by_certificate else _NEEDED.get(config.auth_type)
     if needed is None:
         raise ServiceNowConfigError(
             f"unknown auth_type {config.auth_type!r}: choose one of {', '.join(_NEEDED)}"

@@ -9,6 +9,7 @@ from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
+    ConnectionBrokenError,
     ForbiddenError,
     RefusedError,
     SecondFactorError,
@@ -70,6 +71,8 @@ def _who(config: InstanceConfig) -> str:
 
 def _what_is_shown(config: InstanceConfig) -> str:
     """Return what an instance checks."""
+    if config.is_known_by_certificate:
+        return "client certificate"
     return {"basic": "login or password", "api_key": "API key", "bearer": "bearer token"}.get(
         config.auth_type, "OAuth token"
     )
@@ -78,17 +81,23 @@ def _what_is_shown(config: InstanceConfig) -> str:
 def _in_words(error: ServiceNowError, config: InstanceConfig) -> str:
     if isinstance(error, TokenRefusedError):
         return f"{error.message}. {error.detail}" if error.detail else error.message
-    if isinstance(error, SecondFactorError):
-        return f"{config.host} knows the login and password, but {error.detail}: no task can do that"
     if isinstance(error, AuthenticationError):
-        return (
-            f"{config.host} refuses the {_what_is_shown(config)}, or the account is locked or inactive, "
-            f"or an access policy does not allow it ({error.message})"
-        )
+        return _not_let_in(error, config)
     if isinstance(error, ForbiddenError):
         said = f"{error.message}: {error.detail}"
         known = (words for key, words in _FORBIDDEN.items() if key in said.lower())
         return f"Logged in, but incidents may not be read: {next(known, _ROLE_MISSING)} ({said})"
     if isinstance(error, RefusedError):
         return f"{config.host} is reached, but refuses to read incidents ({error})"
+    if isinstance(error, ConnectionBrokenError) and config.base_url.startswith("https:"):
+        return f"{error}; a server that wants another client certificate, or one at all, may do so"
     return str(error)
+
+
+def _not_let_in(error: AuthenticationError, config: InstanceConfig) -> str:
+    if isinstance(error, SecondFactorError):
+        return f"{config.host} knows the login and password, but {error.detail}: no task can do that"
+    return (
+        f"{config.host} refuses the {_what_is_shown(config)}, or the account is locked or inactive, "
+        f"or an access policy does not allow it ({error.message})"
+    )

@@ -9,6 +9,7 @@ from urllib3 import exceptions as urllib3_errors
 
 from airflow_provider_servicenow_dq.exceptions import (
     AnswerLostError,
+    ConnectionBrokenError,
     ServiceNowConfigError,
     ServiceNowError,
     UnreachableError,
@@ -47,7 +48,7 @@ def without_answer(error: Exception, host: str) -> ServiceNowError:
         return AnswerLostError(f"{host} did not answer in time")
     lost = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, urllib3_errors.HTTPError)
     if isinstance(error, lost):
-        return AnswerLostError(f"The connection to {host} broke before the answer was complete")
+        return ConnectionBrokenError(f"The connection to {host} broke before the answer was complete")
     if not isinstance(error, requests.RequestException):
         return ServiceNowConfigError("A CA file, client certificate or key of the connection cannot be read")
     return ServiceNowConfigError(f"The request cannot be sent as it is ({type(error).__name__})")

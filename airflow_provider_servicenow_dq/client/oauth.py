@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -194,7 +193,6 @@ def _token_of(reply: dict[str, Any], on_secret: Callable[[str], None]) -> Token:
 def _life_s(expires_in: Any) -> float:
     """Return the seconds that a token has left; it may be handed out at the very end of its life."""
     try:
-        life = float(expires_in)
+        return max(0.0, float(expires_in))
     except (TypeError, ValueError):
         return _USUAL_LIFE_S
-    return max(0.0, life) if math.isfinite(life) else _USUAL_LIFE_S

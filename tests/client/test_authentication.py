@@ -164,6 +164,90 @@ def test_a_token_is_renewed_a_while_before_it_ends(stub, transport, monkeypatch,
     assert server.given == tokens
 
 
+@pytest.mark.parametrize(
+    ("expires_in", "later", "tokens"),
+    [
+        (0, 0, 2), ("0", 0, 2), (-5, 0, 2), (1.5, 0.5, 1), ("1799", 1700, 1), ("1799", 1750, 2),
+        (None, 1700, 1), (None, 1750, 2), ("", 1700, 1),
+    ],
+)  # fmt: skip
+def test_the_life_of_a_token_is_believed_only_where_it_is_one(
+    stub, transport, monkeypatch, expires_in, later, tokens
+):
+    """The current token is handed out until its very end, so that 0 seconds can be left of it."""
+    now, given = [1000.0], []
+
+    def script(asked):
+        if asked.path != "/oauth_token.do":
+            return of([])
+        given.append(asked)
+        reply = {"access_token": f"token-{len(given)}", "token_type": "Bearer", "expires_in": expires_in}
+        return Reply(200, json.dumps(reply).encode())
+
+    stub.script = script
+    monkeypatch.setattr("airflow_provider_servicenow_dq.client.oauth._grant", lambda *_: {"grant_type": "x"})
+    monkeypatch.setattr("airflow_provider_servicenow_dq.client.auth.time.monotonic", lambda: now[0])
+    talk = transport(auth_type="oauth_client_credentials", client_secret=f"of {expires_in!r}, {later}")
+    talk.session.get(PATH)
+    now[0] += later
+    assert talk.session.get(PATH).status_code == 200
+    assert len(given) == tokens
+
+
+def test_threads_that_wait_for_a_refusal_share_it(stub, transport):
+    """So does nobody wait for one timeout after another, or lock an account with a wrong password."""
+    answer_now = threading.Event()
+    stub.script = [Reply(401, b'{"error":"invalid_client"}', wait=answer_now)]
+    talk = transport(auth_type="oauth_client_credentials", max_concurrency=8, patience_s=0)
+    caught = []
+
+    def ask():
+        with pytest.raises(exceptions.TokenRefusedError) as one:
+            talk.request("GET", PATH)
+        caught.append(one.value)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: stub.asked)
+    threading.Event().wait(0.2)
+    answer_now.set()
+    for thread in threads:
+        thread.join()
+    assert len(stub.asked) == 1
+    assert len({id(error) for error in caught}) == 8
+    with pytest.raises(exceptions.TokenRefusedError):
+        talk.request("GET", PATH)
+    assert len(stub.asked) == 2, "who comes later asks anew"
+
+
+def wait_until(happened):
+    for _ in range(1000):
+        if happened():
+            return
+        threading.Event().wait(0.01)
+    raise TimeoutError
+
+
+def test_a_scope_is_asked_for_with_every_grant(stub, transport):
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    stub.script = server = TokenServer()
+    for auth_type in ("oauth_client_credentials", "oauth_password", "oauth_jwt"):
+        transport(auth_type=auth_type, scope="dq_read dq_write", jwt_private_key=key.decode()).request(
+            "GET", PATH
+        )
+    assert [form["scope"] for form in server.forms] == ["dq_read dq_write"] * 3
+
+
+def test_another_scope_or_certificate_does_not_borrow_the_token(stub, transport):
+    stub.script = server = TokenServer()
+    for scope in (None, "one", "two", "one"):
+        transport(auth_type="oauth_client_credentials", scope=scope).request("GET", PATH)
+    assert server.given == 3
+
+
 def test_a_refused_token_is_renewed_once_and_the_write_sent_again(stub, transport):
     stub.script = server = TokenServer()
     talk = transport(auth_type="oauth_client_credentials")

@@ -103,6 +103,54 @@ def test_settings_that_cannot_work_are_refused_in_words(extra, words):
     assert not any(secret in str(caught.value) for secret in SECRETS.values())
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (None, True), ("", True), ("  ", True), (True, True), ("True", True), ("1", True), (1, True),
+        (False, False), ("false", False), ("0", False), (0, False), (" no ", False),
+        (" /etc/company.pem ", "/etc/company.pem"),
+    ],
+)  # fmt: skip
+def test_the_check_of_certificates_is_off_only_where_it_is_said_to_be(written, meant):
+    """To requests, an empty text would mean no check at all."""
+    assert read(verify=written).verify == meant
+    assert type(read(verify=written).verify) is type(meant)
+
+
+def test_a_form_that_was_saved_untouched_changes_nothing():
+    from airflow_provider_servicenow_dq.get_provider_info import get_provider_info
+
+    fields = get_provider_info()["connection-types"][0]["conn-fields"]
+    untouched = {name: field["schema"].get("default") for name, field in fields.items()}
+    assert None in untouched.values()
+    assert read(port=0, **untouched) == read(**dict.fromkeys(fields)) == read()
+
+
+def test_a_connection_from_a_uri_is_all_texts():
+    config = read(
+        port=None,
+        auth_type="oauth_password",
+        client_id="0815",
+        client_secret="s",
+        scope=" one two ",
+        timeout_s="30",
+        verify="true",
+        max_concurrency="4.0",
+    )
+    assert (config.timeout_s, config.verify, config.max_concurrency, config.scope) == (30, True, 4, "one two")
+
+
+def test_a_number_where_a_text_is_due_is_its_text():
+    assert read(auth_type="api_key", api_key=1234567).api_key == "1234567"
+
+
+def test_a_key_in_one_line_gets_its_line_breaks_back():
+    pem = "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----"
+    for written in (pem, pem.replace("\n", "\\n"), pem.replace("\n", "\\r\\n")):
+        settings = {"auth_type": "oauth_jwt", "client_id": "c", "jwt_private_key": written}
+        assert read(**settings).jwt_private_key == pem
+
+
 def test_basic_needs_a_login_and_a_password():
     with pytest.raises(ServiceNowConfigError, match="needs login and password"):
         read(login=None, password="")
@@ -110,9 +158,19 @@ def test_basic_needs_a_login_and_a_password():
         read(login="a:b")
 
 
-def test_a_bearer_token_may_be_the_password():
-    assert read(login=None, auth_type="bearer").api_key == SECRETS["password"]
-    assert read(login=None, auth_type="bearer", api_key="other-token").api_key == "other-token"
+def test_basic_without_a_login_needs_a_client_certificate_to_be_known_by():
+    assert read(login=None, password=None, client_cert="me.pem").is_known_by_certificate
+    assert not read(client_cert="me.pem").is_known_by_certificate
+    with pytest.raises(ServiceNowConfigError, match="needs password"):
+        read(password=None, client_cert="me.pem")
+
+
+@pytest.mark.parametrize("auth_type", ["bearer", "api_key"])
+def test_a_key_or_token_may_be_the_password(auth_type):
+    assert read(login=None, auth_type=auth_type).api_key == SECRETS["password"]
+    assert read(login=None, auth_type=auth_type, api_key="other-token").api_key == "other-token"
+    with pytest.raises(ServiceNowConfigError, match="needs api_key"):
+        read(password=None, auth_type=auth_type)
 
 
 def test_an_unknown_key_is_warned_of_with_the_nearest_and_without_its_value(caplog):

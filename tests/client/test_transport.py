@@ -176,7 +176,7 @@ def test_a_proxy_that_is_away_means_unreachable_and_its_password_is_not_shown(co
 
 def test_a_ca_file_that_is_missing_is_an_error_of_the_connection(config):
     broken = config(base_url="https://127.0.0.1:1", verify="no-such-file.pem")
-    with Transport(broken) as talk, pytest.raises(exceptions.ServiceNowConfigError, match="CA file"):
+    with Transport(broken) as talk, pytest.raises(exceptions.ServiceNowConfigError, match="verify: 'no-such-file.pem' cannot be read"):
         talk.request("GET", PATH)
 
 
