@@ -73,6 +73,11 @@ def html_answer(status: int, page: str) -> Answer:
     return Answer(status, page.encode(), _HTML)
 
 
+def error_page(status: int) -> str:
+    """Return the page of a load balancer in front of the instance."""
+    return f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+
+
 def not_authenticated() -> Answer:
     """Return the 401 that covers every kind of wrong credentials."""
     answer = error_answer(401, "User Not Authenticated", "Required to provide Auth information")

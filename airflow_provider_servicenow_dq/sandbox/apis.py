@@ -9,10 +9,12 @@ from airflow_provider_servicenow_dq.sandbox import answers
 from airflow_provider_servicenow_dq.sandbox.attachment_api import AttachmentApi
 from airflow_provider_servicenow_dq.sandbox.batch_api import BatchApi
 from airflow_provider_servicenow_dq.sandbox.content import as_xml, wants_xml
+from airflow_provider_servicenow_dq.sandbox.meta_api import MetaApi
 from airflow_provider_servicenow_dq.sandbox.rate_rules import RateLimits
 from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
 from airflow_provider_servicenow_dq.sandbox.stats_api import StatsApi
 from airflow_provider_servicenow_dq.sandbox.table_api import TableApi
+from airflow_provider_servicenow_dq.sandbox.tiny_urls import TinyUrls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +46,11 @@ class Apis:
     def __init__(self, instance: Instance, base_url: Callable[[], str], faults: Faults) -> None:
         self._instance = instance
         self.limits = RateLimits(instance)
+        tiny_urls = TinyUrls(instance)
         self._apis: dict[str, Api] = {
-            "table": TableApi(instance, base_url),
+            "table": TableApi(instance, base_url, tiny_urls),
+            "tinyurl": tiny_urls,
+            "ui": MetaApi(instance),
             "stats": StatsApi(instance),
             "attachment": AttachmentApi(instance, base_url),
             "batch": BatchApi(instance, self.answer, faults),

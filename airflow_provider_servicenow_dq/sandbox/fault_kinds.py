@@ -68,8 +68,7 @@ def _server_error(_: Faults, request: Request, execute: Execute, options: dict[s
     if options["executed"]:
         execute(request)
     status = int(options["status"])
-    page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
-    answer = answers.html_answer(status, page)
+    answer = answers.html_answer(status, answers.error_page(status))
     if options["retry_after"] is not None:
         answer.headers.append(("Retry-After", str(options["retry_after"])))
     return answer
@@ -96,6 +95,11 @@ def _page(page: str) -> Callable[[Faults, Request, Execute, dict[str, Any]], Ans
     return run
 
 
+def _redirect(_: Faults, __: Request, ___: Execute, options: dict[str, Any]) -> Answer:
+    """Send the client elsewhere, as a proxy in front of an instance with single sign-on does."""
+    return Answer(int(options["status"]), headers=[("Location", str(options["location"]))])
+
+
 def _unauthorized(_: Faults, __: Request, ___: Execute, ____: dict[str, Any]) -> Answer:
     return answers.not_authenticated()
 
@@ -119,6 +123,7 @@ KINDS = {
     "cancelled": Kind(_cancelled, {"executed": True, "parsable": True}),
     "hibernating": Kind(_page(answers.HIBERNATING_PAGE), {"status": 200}),
     "login": Kind(_page(answers.LOGIN_PAGE), {"status": 200}),
+    "redirect": Kind(_redirect, {"status": 302, "location": "/login.do"}),
     "offline": Kind(_page(answers.OFFLINE_PAGE), {"status": 200}),
     "unauthorized": Kind(_unauthorized),
     "api_acl": Kind(_api_acl),

@@ -24,8 +24,10 @@ from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.instance import Instance
+    from airflow_provider_servicenow_dq.sandbox.rules import Account
 
 TOKEN_PATH = "/oauth_token.do"  # noqa: S105  # the vendor's address of the token endpoint, not a secret
+_UNAVAILABLE = {"hibernating": answers.HIBERNATING_PAGE, "offline": answers.OFFLINE_PAGE}
 _REMEMBERED_REQUESTS = 100_000
 
 
@@ -84,6 +86,8 @@ class Service:
         return answer
 
     def _execute(self, request: Request) -> Answer:
+        if (page := self.unavailable()) is not None:
+            return page
         if request.path == TOKEN_PATH:
             return self.authentication.tokens.answer(request)
         sign_in = self.authentication.sign_in(request)
@@ -92,6 +96,10 @@ class Service:
         if account is None or sign_in.refusal is not None:
             return sign_in.refusal or answers.not_authenticated()
         request.deadline = time.monotonic() + self._quota(request)
+        return self._transaction(account, request)
+
+    def _transaction(self, account: Account, request: Request) -> Answer:
+        """Answer who is signed in, when the turn comes."""
         try:
             with self._sessions.turn(request.session_id), self._semaphores.transaction(request.deadline):
                 answer = self._apis.answer(account, request)
@@ -103,6 +111,12 @@ class Service:
             return answers.cancelled_in_queue()
         answer.headers += answers.platform_headers(new_session=not request.session_id)
         return answer
+
+    def unavailable(self) -> Answer | None:
+        """Return the page of an instance that is not up."""
+        switches = self.instance.switches
+        page = _UNAVAILABLE.get(switches.availability)
+        return answers.html_answer(switches.unavailable_status, page) if page else None
 
     def _quota(self, request: Request) -> float:
         """Return the seconds that a transaction may take, its time in the queue included."""

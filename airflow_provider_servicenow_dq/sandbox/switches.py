@@ -149,6 +149,23 @@ class Switches(RecordSwitches):
     attachment_refusal_status: int = field(
         default=400, metadata={"help": "Status of an attachment that is too large or of a kind not allowed."}
     )
+    query_no_domain: str = field(
+        default="ignored",
+        metadata={
+            "help": "sysparm_query_no_domain from others than admin and query_no_domain_table_api.",
+            "one_of": ("ignored", "refused"),
+        },
+    )
+    availability: str = field(
+        default="up",
+        metadata={
+            "help": "Whether the instance is up, or shows the page of one that hibernates or is offline.",
+            "one_of": ("up", "hibernating", "offline"),
+        },
+    )
+    unavailable_status: int = field(
+        default=200, metadata={"help": "Status of the page of an instance that is not up; 503 was seen, too."}
+    )
     negotiation_status: str = field(
         default="exact",
         metadata={

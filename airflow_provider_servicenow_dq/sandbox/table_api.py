@@ -17,24 +17,30 @@ from airflow_provider_servicenow_dq.sandbox.display import Shape
 from airflow_provider_servicenow_dq.sandbox.instance import NO_RECORD, Instance
 from airflow_provider_servicenow_dq.sandbox.read_access import check_query, named_filters
 from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
+from airflow_provider_servicenow_dq.sandbox.views import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
+    from airflow_provider_servicenow_dq.sandbox.tiny_urls import TinyUrls
 
 _PATH = re.compile(r"/api/now(?:/(?P<version>v[12]))?/table/(?P<table>[^/]+)(?:/(?P<sys_id>[^/]+))?/?")
 _DEFAULT_LIMIT = 10_000
+_CROSS_DOMAIN = frozenset({"admin", "query_no_domain_table_api"})
+_PAGE_PARAMETERS = frozenset({"sysparm_offset", "sysparm_limit"})
 
 
 class TableApi:
     """Answers Table API requests.
 
     :param base_url: Returns where links in answers point, whatever host the client used.
+    :param tiny_urls: Knows the queries behind short names.
     """
 
-    def __init__(self, instance: Instance, base_url: Callable[[], str]) -> None:
+    def __init__(self, instance: Instance, base_url: Callable[[], str], tiny_urls: TinyUrls) -> None:
         self._instance = instance
+        self._tiny_urls = tiny_urls
         self._base_url = base_url
 
     def answer(self, account: Account, request: Request) -> Answer:
@@ -46,12 +52,13 @@ class TableApi:
         if match is None:
             return no_such_resource()
         table, sys_id = match["table"], match["sys_id"]
-        self._check(request, table)
+        self._check(account, request, table)
+        self._tiny_urls.expand(request)
         if sys_id is None:
             return self._collection(account, request, table, match["version"])
         return self._item(account, request, table, sys_id)
 
-    def _check(self, request: Request, table: str) -> None:
+    def _check(self, account: Account, request: Request, table: str) -> None:
         """Refuse what never gets as far as the table.
 
         :raises RefusedError: Unknown table, unacceptable or unreadable content.
@@ -60,6 +67,9 @@ class TableApi:
         check_json(request, self._instance.switches)
         if table not in self._instance.schema:
             raise RefusedError(400, f"Invalid table {table}")
+        crosses_domains = request.is_true("sysparm_query_no_domain") and not account.roles & _CROSS_DOMAIN
+        if crosses_domains and self._instance.switches.query_no_domain == "refused":
+            raise RefusedError(403, "User Not Authorized", "Failed API level ACL Validation")
 
     def _collection(self, account: Account, request: Request, table: str, version: str | None) -> Answer:
         if request.method in {"GET", "HEAD"}:
@@ -120,7 +130,7 @@ class TableApi:
             self._instance,
             table,
             self._base_url(),
-            fields or None,
+            fields or fields_of(self._instance.schema, table, request.query.get("sysparm_view", "")),
             display if display in {"true", "all"} else "false",
             request.is_true("sysparm_exclude_reference_link"),
             self._instance.unreadable(account, table),
@@ -128,14 +138,11 @@ class TableApi:
         )
 
     def _links(self, request: Request, total: int, offset: int, limit: int) -> list[tuple[str, str]]:
-        """Return the ``Link`` header: every other parameter again, offset and limit at the end."""
+        """Return the ``Link`` header: the other parameters as they were sent, offset and limit at the end."""
         if total <= limit and offset == 0:
             return []
-        kept = "".join(
-            f"{quote(name, safe='')}={quote(value, safe=',')}&"
-            for name, value in request.query.items()
-            if name not in {"sysparm_offset", "sysparm_limit"}
-        )
+        sent = (part for part in request.query_string.split("&") if part)
+        kept = "".join(f"{part}&" for part in sent if part.partition("=")[0] not in _PAGE_PARAMETERS)
         last = (total - 1) // limit * limit if total else 0
         targets = {"first": 0}
         if offset > 0:

@@ -11,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.sandbox import answers, control_api, pages
+from airflow_provider_servicenow_dq.sandbox.content import too_large
 from airflow_provider_servicenow_dq.sandbox.exchange import Request
+from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
 from airflow_provider_servicenow_dq.sandbox.service import TOKEN_PATH
 from airflow_provider_servicenow_dq.sandbox.tls import common_name
 
@@ -28,6 +30,9 @@ _MAX_HEADER_BYTES = 8192
 _MAX_READ_BYTES = 64_000_000
 
 _HANDSHAKE_S = 10
+_DRAINED = 65_536
+_TOO_LONG = {HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
+_UNREADABLE = RefusedError(400, "Exception while reading request", "Unreadable request body")
 
 
 class HttpServer:
@@ -130,12 +135,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         size = len(self.requestline) + sum(len(name) + len(value) + 4 for name, value in headers.items())
-        body = self._read_body(headers)
-        if body is None:
-            self._send(
-                answers.error_answer(400, "Exception while reading request", "Unreadable request body")
-            )
+        try:
+            body = self._read_body(headers)
+        except RefusedError as refusal:
             self.close_connection = True
+            self._send(answers.error_answer(refusal.status, refusal.message, refusal.detail))
             return
         if size > _MAX_HEADER_BYTES:
             self._send(answers.html_answer(400, answers.HEADER_TOO_LARGE_PAGE))
@@ -158,31 +162,48 @@ class _Handler(BaseHTTPRequestHandler):
             return sandbox.service.answer(request)
         if request.path.startswith("/sandbox/"):
             return control_api.answer(sandbox, request)
-        return pages.answer(sandbox.instance, request)
+        return sandbox.service.unavailable() or pages.answer(sandbox.instance, request)
 
-    def _read_body(self, headers: dict[str, str]) -> bytes | None:
-        """Return the body, or None where it cannot be read and the connection is lost with it."""
+    def _read_body(self, headers: dict[str, str]) -> bytes:
+        """Return the body.
+
+        :raises RefusedError: It is too large or cannot be read; the connection is of no more use then.
+        """
         if "chunked" in headers.get("transfer-encoding", "").lower():
             return self._read_chunks()
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > _MAX_READ_BYTES:
-            return None
+        if not length.isdecimal():
+            raise _UNREADABLE
+        if int(length) > _MAX_READ_BYTES:
+            # Who still sends would not hear an answer.
+            for start in range(0, int(length), _DRAINED):
+                self.rfile.read(min(_DRAINED, int(length) - start))
+            raise too_large(int(length))
         body = self.rfile.read(int(length))
-        return body if len(body) == int(length) else None
+        if len(body) != int(length):
+            raise _UNREADABLE
+        return body
 
-    def _read_chunks(self) -> bytes | None:
+    def _read_chunks(self) -> bytes:
         body = b""
         while len(body) <= _MAX_READ_BYTES:
             try:
                 size = int(self.rfile.readline(100).partition(b";")[0], 16)
             except ValueError:
-                return None
+                raise _UNREADABLE from None
             chunk = self.rfile.read(size)
             self.rfile.readline(100)
             if size == 0:
                 return body
             body += chunk
-        return None
+        raise too_large(len(body))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  # http.server's own words
+        """Answer what is no request; a line that is too long gets the page of a header that is."""
+        self.close_connection = True
+        status = 400 if code in _TOO_LONG else code
+        page = answers.HEADER_TOO_LARGE_PAGE if code in _TOO_LONG else answers.error_page(status)
+        self._send(answers.html_answer(status, page))
 
     def _send(self, answer: Answer) -> None:
         """Send head and body in one piece: two would wait for each other on a delayed acknowledgement."""
