@@ -6,7 +6,7 @@ import tracemalloc
 import pandas as pd
 import pytest
 
-from airflow_provider_servicenow_dq.anomalies import pandera
+from airflow_provider_servicenow_dq.anomalies import airflow_sql, pandera
 from airflow_provider_servicenow_dq.anomalies.model import anomaly_key
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
@@ -156,6 +156,11 @@ def test_a_check_of_the_whole_that_only_says_no_counts_nothing():
             "schema",
             "SomeError(1)",
         ),
+        (
+            case(check="not_nullable", check_number=None, failure_case="AnError(1)", index=None),
+            "check_failed",
+            None,
+        ),
         (case(failure_case='AttributeError("is what the cell holds")'), "check_failed", None),
         (case(check="coerce_dtype('int64')", check_number=None, failure_case=None), "check_failed", None),
     ],
@@ -287,6 +292,13 @@ def test_garbage_is_refused_by_its_place(payload, path):
         pandera.read(payload, dataset=None if isinstance(payload, dict) and "schema_name" in payload else "d")
     assert (refusal.value.source, refusal.value.path) == ("pandera", path)
     assert len(str(refusal.value)) < 500
+
+
+def test_the_exception_is_no_result_of_a_sql_check(cars):
+    error = LazyError(Schema(), pd.DataFrame(cars["failure_cases"]), cars["message"])
+    assert pandera.recognises(error)
+    assert not airflow_sql.recognises(error)
+    assert not pandera.recognises(ValueError("x"))
 
 
 def test_a_query_that_was_not_run_is_refused_in_words():

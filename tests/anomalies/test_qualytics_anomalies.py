@@ -148,6 +148,8 @@ def test_one_anomaly_has_one_key_in_every_form(payload, listing):
         ({"id": True}, "id"),
         ({"id": 10**5000}, "id"),
         ({"created": "soon"}, "created"),
+        ({"container": {"name": "x" * 600}}, "container.name"),
+        ({"container": None, "datastore": {"name": "x" * 600}}, "datastore.name"),
         ({"failed_checks": {}}, "failed_checks"),
         ({"failed_checks": [{"quality_check": 3}]}, "failed_checks[0].quality_check"),
         ({"datastore": None, "container": None}, ""),
