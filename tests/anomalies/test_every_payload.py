@@ -126,7 +126,7 @@ def test_a_payload_is_never_taken_for_another_tool_s_whatever_is_changed_in_it(d
         if isinstance(parent, dict) and data.draw(st.booleans()):
             parent.pop(last, None)
         elif isinstance(parent, dict):
-            parent[data.draw(st.sampled_from([last, *KEYS]))] = data.draw(VALUES)
+            parent[data.draw(st.sampled_from([last, *KEYS]))] = copy.deepcopy(data.draw(VALUES))
     source = data.draw(st.sampled_from([AUTO, payload.source]))
     with contextlib.suppress(AnomalyFormatError):
         report = read_report(changed, source=source, options=OPTIONS)
