@@ -12,6 +12,7 @@ import click
 
 from airflow_provider_servicenow_dq.sandbox import certificates
 from airflow_provider_servicenow_dq.sandbox.data import API_KEYS, OAUTH_CLIENTS, USERS, SeedUser
+from airflow_provider_servicenow_dq.sandbox.locales import locale
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.sandbox.switches import Switches
 from airflow_provider_servicenow_dq.sandbox.tls import Tls
@@ -21,14 +22,20 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def _read_users(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[SeedUser, ...]:
-    """Read ``NAME:PASSWORD:ROLES``, the roles joined by commas."""
+    """Read ``NAME:PASSWORD:ROLES[:ZONE[:DATE_FORMAT]]``, the roles joined by commas."""
     users = []
     for text in texts:
         match text.split(":"):
-            case [name, password, roles] if name and password:
-                users.append(SeedUser(name, name, password, tuple(role for role in roles.split(",") if role)))
+            case [name, password, roles, *seen] if name and password and len(seen) <= 2:  # noqa: PLR2004  # zone, format
+                held = tuple(role for role in roles.split(",") if role)
+                zone, date_format = [*seen, "", ""][:2]
+                try:
+                    locale(zone or "UTC", date_format or "yyyy-MM-dd", "HH:mm:ss")
+                except ValueError as error:
+                    raise click.BadParameter(str(error)) from error
+                users.append(SeedUser(name, name, password, held, time_zone=zone, date_format=date_format))
             case _:
-                raise click.BadParameter(f"{text!r} is not NAME:PASSWORD:ROLES")
+                raise click.BadParameter(f"{text!r} is not NAME:PASSWORD:ROLES[:ZONE[:DATE_FORMAT]]")
     return tuple(users)
 
 
@@ -73,9 +80,14 @@ def _sign_ins(users: tuple[SeedUser, ...]) -> str:
     "--user",
     "users",
     multiple=True,
-    metavar="NAME:PASSWORD:ROLES",
+    metavar="NAME:PASSWORD:ROLES[:ZONE[:DATE_FORMAT]]",
     callback=_read_users,
-    help="One more user, roles joined by commas. Repeatable.",
+    help="One more user, roles joined by commas; dates are shown in the zone and format. Repeatable.",
+)
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="SQLite file that keeps the records, also if the sandbox is killed; it is made if need be.",
 )
 @click.option(
     "--jwt-key",
@@ -101,6 +113,7 @@ def sandbox(
     port: int,
     host: str,
     users: tuple[SeedUser, ...],
+    file: Path | None,
     jwt_key: TextIO | None,
     certificate: Path | None,
     private_key: Path | None,
@@ -109,7 +122,7 @@ def sandbox(
     make_certificates: Path | None,
     **switches: Any,
 ) -> None:
-    """Run a ServiceNow to try, its records in memory, until Ctrl-C."""
+    """Run a ServiceNow to try until Ctrl-C."""
     try:
         key = jwt_key.read() if jwt_key else None
         tls = Tls(certificate, private_key, client_ca) if certificate else None
@@ -119,7 +132,7 @@ def sandbox(
             )
         if tls is not None:
             tls = replace(tls, wants_client=client_certificate_required)
-        instance = Sandbox(port, host=host, users=users, jwt_key=key, tls=tls, **switches)
+        instance = Sandbox(port, host=host, users=users, jwt_key=key, tls=tls, file=file, **switches)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if host not in _LOOPBACK:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_servicenow_dq.sandbox import connections
 from airflow_provider_servicenow_dq.sandbox.assertions import private_key
 from airflow_provider_servicenow_dq.sandbox.instance import Instance
 from airflow_provider_servicenow_dq.sandbox.service import Service
@@ -64,6 +65,31 @@ class Sandbox:
     def jwt_private_key(self) -> str:
         """The key (PEM, P-256) that an OAuth client may sign JWT assertions with; it is always the same."""
         return private_key()
+
+    @property
+    def users(self) -> tuple[SeedUser, ...]:
+        """Who can sign in with a password."""
+        everybody = self._instance.users.values()
+        return tuple(user for user in everybody if user.password and user.active)
+
+    def connection_uri(self, user_name: str = "svc_airflow", **extra: Any) -> str:
+        """Return the URI of an Airflow connection to here.
+
+        :param extra: Fields of the connection's extra, such as ``auth_type``.
+        :raises KeyError: Nobody goes by that user name.
+        """
+        return connections.connection_uri(self.url, self._instance.users[user_name], extra)
+
+    def environment(
+        self, conn_id: str = "servicenow_default", user_name: str = "svc_airflow", **extra: Any
+    ) -> dict[str, str]:
+        """Return the environment variable that makes an Airflow connection to here.
+
+        :param extra: Fields of the connection's extra, such as ``auth_type``.
+        :raises KeyError: Nobody goes by that user name.
+        """
+        connection = connections.connection_json(self.url, self._instance.users[user_name], extra)
+        return {f"AIRFLOW_CONN_{conn_id.upper()}": connection}
 
     @property
     def instance(self) -> Instance:

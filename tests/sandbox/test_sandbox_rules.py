@@ -169,3 +169,68 @@ def test_new_problems_and_changes_begin_in_their_own_first_state(client):
     assert client.create("problem")["state"] == "101"
     change = client.create("change_request")
     assert (change["state"], change["active"]) == ("-5", "true")
+
+
+def test_a_priority_that_is_sent_alone_stays_where_the_rule_runs_on_change_only(sandbox, client):
+    sandbox.configure(priority_lookup="on_change")
+    record = client.create(priority="1")
+    assert record["priority"] == "5"
+    assert client.update(record["sys_id"], priority="2").json()["result"]["priority"] == "2"
+    assert client.update(record["sys_id"], urgency="1").json()["result"]["priority"] == "3"
+
+
+def test_a_comment_of_its_caller_wakes_an_incident_that_waits_for_one(sandbox, client):
+    abel = client.find("user_name=abel.tuter", "sys_user")[0]["sys_id"]
+    sys_id = client.create(state="3", hold_reason="1", caller_id=abel)["sys_id"]
+    client.update(sys_id, comments="we ask")
+    assert client.read(sys_id)["state"] == "3"
+    after = sandbox.act_as("abel.tuter", "incident", sys_id, {"comments": "I answer", "urgency": "1"})
+    assert (after["state"], after["hold_reason"], after["urgency"]) == ("2", "", "3")
+
+
+def test_a_caller_cannot_write_to_the_incidents_of_others(sandbox, client):
+    sys_id = client.create()["sys_id"]
+    with pytest.raises(RefusedError, match="No Record found"):
+        sandbox.act_as("abel.tuter", "incident", sys_id, {"comments": "mine?"})
+
+
+def test_children_follow_their_parent_but_are_not_closed_with_it(sandbox, client, admin):
+    parent = client.create()["sys_id"]
+    child = client.create(parent_incident=parent)["sys_id"]
+    done = client.create(parent_incident=parent)["sys_id"]
+    client.update(done, state="8")
+    client.update(parent, state="3", hold_reason="4")
+    assert (client.read(child)["state"], client.read(child)["hold_reason"]) == ("3", "4")
+    client.update(parent, **SOLVED)
+    assert (client.read(child)["state"], client.read(child)["close_code"]) == ("6", "Solution provided")
+    admin.update(parent, state="7")
+    assert [client.read(one)["state"] for one in (child, done)] == ["6", "8"]
+
+
+def test_a_problem_goes_through_its_states_in_order(sandbox, client):
+    sys_id = client.create("problem")["sys_id"]
+    answer = client.update(sys_id, "problem", state="106")
+    detail = error_of(answer)["detail"]
+    assert detail.startswith("Operation against file 'problem' was aborted by Business Rule 'Problem state")
+    answer = client.update(sys_id, "problem", state="102")
+    assert error_of(answer)["detail"].endswith("are mandatory: Assigned to")
+    steps = [
+        {"state": "102", "assigned_to": BETH},
+        {"state": "103"},
+        {"state": "104", "cause_notes": "a disk", "fix_notes": "another disk"},
+        {"state": "106", "resolution_code": "fix_applied"},
+        {"state": "107"},
+    ]
+    for step in steps:
+        assert client.update(sys_id, "problem", **step).status_code == 200
+    record = client.read(sys_id, "problem")
+    assert (record["state"], record["problem_state"], record["active"]) == ("107", "107", "false")
+
+
+def test_the_order_of_a_problems_states_is_a_switch_and_has_short_cuts(sandbox, client):
+    sys_id = client.create("problem")["sys_id"]
+    short = client.update(sys_id, "problem", state="107", resolution_code="duplicate", assigned_to=BETH)
+    assert short.status_code == 200
+    sandbox.configure(problem_transitions="free")
+    sys_id = client.create("problem", state="103")["sys_id"]
+    assert client.update(sys_id, "problem", state="106").status_code == 200

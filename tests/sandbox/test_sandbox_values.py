@@ -132,3 +132,55 @@ def test_names_of_people_and_groups_are_not_unique(client):
     assert len(client.find("name=Analytics Support", "sys_user_group")) == 2
     assert client.find("active=false", "sys_user")
     assert client.find("user.user_name=beth.anglin", "sys_user_grmember")
+
+
+def test_what_is_too_long_is_refused_where_the_database_is_strict(sandbox, client):
+    sandbox.configure(long_strings="refuse")
+    answer = client.table("POST", "incident", json={"correlation_id": "c" * 101})
+    assert error_of(answer)["detail"] == "Error during insert of incident (INC0010001)"
+    assert client.create(description="d" * 9000)["description"] == "d" * 9000
+
+
+def test_labels_count_as_values_where_the_instance_looks_for_them(sandbox, client):
+    sandbox.configure(choice_labels=True)
+    assert client.create(state="in progress")["state"] == "2"
+
+
+def test_every_user_sees_times_in_a_zone_and_format_of_their_own(sandbox, client, admin):
+    sandbox.configure(time_zone="America/New_York")
+    me = client.find("user_name=svc_airflow", "sys_user")[0]["sys_id"]
+    record = client.create(due_date="2026-01-02 15:00:00", work_notes="seen")
+    path = {"sysparm_display_value": "true", "sysparm_fields": "due_date,work_notes"}
+    assert client.read(record["sys_id"], **path)["due_date"] == "2026-01-02 10:00:00"
+    admin.update(me, "sys_user", time_zone="Asia/Tokyo", date_format="dd/MM/yyyy", time_format="hh:mm:ss a")
+    mine = client.read(record["sys_id"], **path)
+    assert mine["due_date"] == "03/01/2026 12:00:00 AM"
+    assert mine["work_notes"].partition(" - ")[0][2] == "/"
+    assert admin.read(record["sys_id"], **path)["due_date"] == "2026-01-02 10:00:00"
+
+
+def test_times_that_are_written_as_display_values_are_read_in_that_format_only(sandbox, client, admin):
+    me = client.find("user_name=svc_airflow", "sys_user")[0]["sys_id"]
+    admin.update(me, "sys_user", time_zone="Asia/Tokyo", date_format="dd/MM/yyyy")
+    path = "incident?sysparm_input_display_value=true"
+    values = {"due_date": "03/01/2026 00:00:00", "follow_up": "2026-01-03 00:00:00"}
+    record = client.table("POST", path, json=values).json()["result"]
+    assert (record["due_date"], record["follow_up"]) == ("2026-01-02 15:00:00", "")
+
+
+@pytest.mark.parametrize(("zone_of", "found"), [("utc", 0), ("user", 1)])
+def test_dates_in_queries_are_of_utc_or_of_the_users_zone(sandbox, client, zone_of, found):
+    sandbox.configure(query_dates=zone_of, time_zone="Asia/Tokyo")
+    client.create(due_date="2026-01-02 15:00:00")
+    assert len(client.find("due_date=2026-01-03 00:00:00")) == found
+    assert len(client.find("due_date>=2026-01-03 00:00:00^due_date<=2026-01-03 00:00:01")) == found
+    assert len(client.find("due_date>javascript:gs.dateGenerate('2026-01-02','23:59:59')")) == 1
+
+
+def test_a_display_value_that_finds_nothing_makes_a_record_where_the_dictionary_says_so(sandbox, client):
+    sandbox.configure(dynamic_creation=["incident.cmdb_ci"])
+    path = "incident?sysparm_input_display_value=true&sysparm_exclude_reference_link=true"
+    made = client.table("POST", path, json={"cmdb_ci": "new-server", "assignment_group": "No Such Group"})
+    assert made.json()["result"]["assignment_group"] == ""
+    (item,) = client.find("name=new-server", "cmdb_ci")
+    assert made.json()["result"]["cmdb_ci"] == item["sys_id"]
