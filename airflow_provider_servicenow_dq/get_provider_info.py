@@ -122,7 +122,10 @@ def _network_fields() -> dict[str, Any]:
     return {
         "client_cert": {
             "label": "Client certificate",
-            "description": "Path of a PEM file, for mutual TLS; goes with any authentication.",
+            "description": (
+                "Path of a PEM file, for mutual TLS; goes with any authentication. With basic and without "
+                "user name and password, the certificate alone is the login."
+            ),
             "schema": _TEXT,
         },
         "client_private_key": {

@@ -100,6 +100,15 @@ def test_a_client_certificate_goes_with_every_login(guarded, authority, auth_typ
     assert count_incidents(guarded.url, auth_type=auth_type, **LOGINS[auth_type], **mutual) == 0
 
 
+def test_another_certificate_does_not_borrow_the_token(guarded, authority):
+    login = LOGINS["oauth_password"] | {"auth_type": "oauth_password", "verify": str(authority.ca)}
+    for user in ("one", "other"):
+        certificate, key = authority.issue(user)
+        guarded.clear_requests()
+        count_incidents(guarded.url, client_cert=certificate, client_private_key=key, **login)
+        assert guarded.requests[0].path == "/oauth_token.do"
+
+
 def test_certificate_and_key_may_be_in_one_file(guarded, authority, tmp_path):
     both = tmp_path / "both.pem"
     both.write_text("".join(Path(path).read_text() for path in authority.issue("svc_airflow")))

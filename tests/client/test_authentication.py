@@ -241,7 +241,17 @@ def test_a_scope_is_asked_for_with_every_grant(stub, transport):
     assert [form["scope"] for form in server.forms] == ["dq_read dq_write"] * 3
 
 
-def test_another_scope_or_certificate_does_not_borrow_the_token(stub, transport):
+def test_a_jwt_client_without_a_secret_sends_none_not_even_an_empty_one(stub, transport):
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    stub.script = TokenServer()
+    transport(auth_type="oauth_jwt", client_secret=None, jwt_private_key=key.decode()).request("GET", PATH)
+    form = parse_qs(stub.asked[0].body.decode(), keep_blank_values=True)
+    assert sorted(form) == ["assertion", "client_id", "grant_type"]
+
+
+def test_another_scope_does_not_borrow_the_token(stub, transport):
     stub.script = server = TokenServer()
     for scope in (None, "one", "two", "one"):
         transport(auth_type="oauth_client_credentials", scope=scope).request("GET", PATH)

@@ -39,6 +39,8 @@ class Wire:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if key := request.headers.get("x-sn-apikey"):
             scheme, value = "api key", key
+        if request.certificate_name:
+            self.statuses["certificate"].add(answer.status)
         if scheme:
             self.statuses[scheme].add(answer.status)
             self.secrets |= {value, base64.b64encode(value.encode()).decode()}

@@ -12,12 +12,14 @@ import time
 
 import pytest
 import requests
+from certificates import Authority
 from conversations import Wire
 from forward_proxy import ForwardProxy
 
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.oauth import fetch_token
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.sandbox.tls import Tls
 
 DAG_FILE = """
 import time
@@ -70,9 +72,12 @@ NOT_SO = {
 }
 
 
-def right_connections(sandbox, proxy):
+def right_connections(sandbox, proxy, authority):
     """Return the settings of one connection of each kind, by its id."""
-    somebody = InstanceConfig(sandbox.url, "oauth_password", login="admin", password="admin", **CLIENT)
+    ca = str(authority.ca)
+    somebody = InstanceConfig(
+        sandbox.url, "oauth_password", login="admin", password="admin", verify=ca, **CLIENT
+    )
     through = proxy.url.replace("http://", f"http://{PROXY_LOGIN}@")
     return {
         "basic": PERSON,
@@ -82,16 +87,22 @@ def right_connections(sandbox, proxy):
         "oauth_jwt": CLIENT | {"login": "svc_airflow", "jwt_private_key": sandbox.jwt_private_key},
         "api_key": {"api_key": "sandbox-api-key"},
         "bearer": {"password": fetch_token(somebody, lambda _: None).value},
+        "certificate": by_certificate(authority, "svc_airflow"),
     }
 
 
-def as_variables(sandbox, right, wrong):
+def by_certificate(authority, user):
+    certificate, key = authority.issue(user)
+    return {"auth_type": "basic", "client_cert": certificate, "client_private_key": key}
+
+
+def as_variables(sandbox, authority, connections):
     """Return connections as the environment variables in which Airflow finds them."""
     variables = {}
-    for name, settings in (right | wrong).items():
+    for name, settings in connections.items():
         fields = {"conn_type": "servicenow", "host": sandbox.url}
         fields |= {key: settings[key] for key in ("login", "password") if key in settings}
-        extra = {"auth_type": name.removeprefix("wrong_")} | settings
+        extra = {"auth_type": name.removeprefix("wrong_"), "verify": str(authority.ca)} | settings
         fields["extra"] = {key: value for key, value in extra.items() if key not in fields}
         variables[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(fields)
     return variables
@@ -159,22 +170,26 @@ def run(tmp_path_factory):
 
     initdb()
     folder = tmp_path_factory.mktemp("secrets")
-    with Sandbox() as sandbox, ForwardProxy(login=PROXY_LOGIN) as proxy:
-        right = right_connections(sandbox, proxy)
+    authority = Authority(folder)
+    tls = Tls(*authority.issue("server"), client_ca=authority.ca)
+    with Sandbox(tls=tls) as sandbox, ForwardProxy(login=PROXY_LOGIN) as proxy:
+        right = right_connections(sandbox, proxy, authority)
         wrong = {
             f"wrong_{name}": each | {key: NOT_SO[key] for key in NOT_SO if key in each}
             for name, each in right.items()
         }
+        wrong["wrong_certificate"] = by_certificate(authority, "nobody")
         sandbox.configure(token_life_s=1)
         wire = Wire(sandbox)
         (folder / "dags").mkdir()
         ids = f"RIGHT = {list(right)}\nWRONG = {list(wrong)}\n"
         (folder / "dags" / "every_login.py").write_text(ids + DAG_FILE, encoding="utf-8")
-        printed, logs = Airflow(folder, as_variables(sandbox, right, wrong)).test("every_login")
+        printed, logs = Airflow(folder, as_variables(sandbox, authority, right | wrong)).test("every_login")
         assert proxy.asked
-        of_key = sandbox.jwt_private_key.splitlines()[1:-1]
+        keys = [sandbox.jwt_private_key, *(path.read_text() for path in folder.glob("*.key"))]
+        of_keys = [line for key in keys for line in key.splitlines()[1:-1]]
         of_proxy = {PROXY_LOGIN.partition(":")[2], base64.b64encode(PROXY_LOGIN.encode()).decode()}
-        wire.secrets |= {*of_key, *of_proxy, *NOT_SO.values()}
+        wire.secrets |= {*of_keys, *of_proxy, *NOT_SO.values()}
         yield printed, logs, wire
 
 
@@ -184,14 +199,15 @@ def test_every_kind_of_login_works_expires_and_is_refused_in_the_run(run):
         "Basic": True,
         "Bearer": True,
         "api key": True,
+        "certificate": True,
     }
     for grant in ("client_credentials", "password", "jwt-bearer"):
         assert "" in wire.grants[grant], "one was refused"
         assert len(wire.grants[grant]) >= 3, "and one was renewed when its time was over"
-    assert logs.count("said by the button: (False") == 7
-    for words in ("refuses the login or password", "refuses the API key", "refuses the bearer token"):
-        assert words in logs
-    assert printed.count("ServiceNow answered 401") >= 7
+    assert logs.count("said by the button: (False") == 8
+    for what in ("login or password", "API key", "bearer token", "client certificate"):
+        assert f"refuses the {what}" in logs
+    assert printed.count("ServiceNow answered 401") >= 8
 
 
 def test_no_line_that_is_printed_or_logged_at_debug_shows_a_secret(run):
@@ -208,7 +224,7 @@ def test_no_line_that_is_printed_or_logged_at_debug_shows_a_secret(run):
 def test_what_a_task_prints_of_a_derived_secret_is_masked_in_its_log(run):
     _, logs, _ = run
     shown = [line for line in logs.splitlines() if "shown on purpose" in line]
-    assert len(shown) == 7
+    assert len(shown) == 8
     assert sum("'Authorization': 'Basic ***'" in line for line in shown) == 2
     assert sum("'Authorization': 'Bearer ***'" in line for line in shown) == 4
     assert sum("'x-sn-apikey': '***'" in line for line in shown) == 1
