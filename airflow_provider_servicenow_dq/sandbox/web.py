@@ -225,8 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _cut(connection: socket.socket) -> None:
     """End a connection for its client at once, even if a forked process still holds a copy of the socket."""
     with contextlib.suppress(OSError):
-        # Not the method of a TLS socket, which would be taken away from who reads from it.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _current_error() -> BaseException | None:

@@ -80,7 +80,12 @@ def test_access_rules_hold_for_each_request(client):
     "url", ["https://elsewhere.example/api/now/table/incident", "//elsewhere", "api/now", "/api/now/v1/batch"]
 )
 def test_only_relative_addresses_of_other_apis_lead_anywhere(client, url):
-    assert send(client, item(1, "POST", url)).json()["serviced_requests"][0]["status_code"] == 400
+    nested = {"batch_request_id": "2", "rest_requests": []}
+    answer = send(client, item(1, "POST", url, nested)).json()["serviced_requests"][0]
+    assert (answer["status_code"], decoded(answer)["error"]["message"]) == (
+        400,
+        "Requested URI does not represent any resource",
+    )
 
 
 def test_a_request_may_ask_for_xml(client):
@@ -122,6 +127,15 @@ def test_the_quota_cuts_one_request_off_and_leaves_the_rest_unserviced(sandbox, 
     assert "maximum execution time exceeded" in decoded(cut)["error"]["detail"]
     assert content["unserviced_requests"] == ["4", "5"]
     assert len(sandbox.records("incident")) == (3 if commits else 2)
+
+
+def test_what_its_time_does_not_reach_is_unserviced_also_where_nothing_was_cut_off(sandbox, client):
+    sandbox.configure(batch_quota_s=0.05)
+    sandbox.fail_next("delay", path="table/incident", seconds=0.1, when="after")
+    content = send(client, create(1), create(2)).json()
+    assert [each["status_code"] for each in content["serviced_requests"]] == [201]
+    assert content["unserviced_requests"] == ["2"]
+    assert len(sandbox.records("incident")) == 1
 
 
 def test_the_status_of_what_the_quota_cuts_off_can_be_chosen(sandbox, client):

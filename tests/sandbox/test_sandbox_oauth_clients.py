@@ -169,7 +169,7 @@ def test_parameters_in_the_query_count_only_where_the_property_says_so(sandbox, 
     assert "sandbox-secret" not in repr(sandbox.requests)
 
 
-def test_a_refresh_token_ends_and_belongs_to_its_client(sandbox, client):
+def test_a_refresh_token_ends(sandbox, client):
     person = {"grant_type": "password", "username": "admin", "password": "admin", **CLIENT}
     first = token(client, **person).json()
     renew = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"], **CLIENT}
