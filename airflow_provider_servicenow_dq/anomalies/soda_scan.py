@@ -47,7 +47,7 @@ def is_scan(payload: object) -> bool:
 def read(scan: Foreign, asked: Asked) -> Report:
     """Read a scan; what it could not do is added to what its checks found."""
     metrics = {
-        metric.at("identity").value: metric.at("metricName").text_or_none()
+        metric.at("identity").text_or_none(): metric.at("metricName").text_or_none()
         for metric in scan.at("metrics").each()
     }
     anomalies = []
@@ -65,7 +65,7 @@ def read(scan: Foreign, asked: Asked) -> Report:
 
 
 def _anomaly(
-    scan: Foreign, check: Foreign, metrics: Mapping[Any, str | None], asked: Asked, severity: Severity
+    scan: Foreign, check: Foreign, metrics: Mapping[str | None, str | None], asked: Asked, severity: Severity
 ) -> Anomaly:
     attributes = [
         (attribute.at("name").text(), attribute.at("value"))

@@ -6,24 +6,25 @@ import copy
 import json
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from real_payloads import content
 
 from airflow_provider_servicenow_dq.anomalies import (
     airflow_sql,
     custom,
+    datadog,
     dbt,
     great_expectations,
     pandera,
     qualytics,
+    soda,
 )
 from airflow_provider_servicenow_dq.anomalies.places import MAX_NESTING, joined, not_json, step_to, too_deep
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
 
-PAYLOADS = Path(__file__).parents[1] / "payloads"
 #: Real outputs: the file, the part of it that is the payload, its adapter, and the options that it needs.
 REAL = [
     ("airflow-callback-sql_check", None, airflow_sql, {"dag_id": "d", "task_id": "t"}),
@@ -39,14 +40,21 @@ REAL = [
     ("pandera-cars", "message", pandera, {"dataset": "cars"}),
     ("qualytics-seed-anomaly824-ticket", "create_ticket_response", qualytics, {}),
     ("qualytics-n8n-webhook-doc", "payload", qualytics, {}),
+    ("soda3-flights-scan", None, soda, {}),
+    ("soda3-flights-scan-error", None, soda, {}),
+    ("soda4-flights-contract", None, soda, {}),
+    (
+        "datadog-cassette-search-security-findings-returns-ok-response-with-pagination",
+        "interactions/0/response/body",
+        datadog,
+        {"base_url": "https://app.datadoghq.com"},
+    ),
 ]
 STEP = re.compile(r'\.?(?:([\w$-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])')
 
 
-@cache
 def real(name, part):
-    document = json.loads((PAYLOADS / f"{name}.json").read_text(encoding="utf-8"))
-    return document if part is None else document[part]
+    return content(name, part or "")
 
 
 def places(value, path=()):
