@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus, urlencode
 
 from airflow_provider_servicenow_dq.client.query import Condition, Query
 from airflow_provider_servicenow_dq.exceptions import UnsafeQueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: Bytes of a URL that every server on the way takes.
 MAX_URL: Final = 7000
@@ -47,6 +47,29 @@ def parts(query: Query, url: str, parameters: Mapping[str, str]) -> list[Query]:
             "order: leave the order out, or ask for less at once"
         )
     return list(_cut(query, room))
+
+
+def each_once(
+    read: Callable[[Query, int | None], Iterator[dict[str, Any]]],
+    queries: Sequence[Query],
+    *,
+    limit: int | None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all parts, each once.
+
+    :param read: Reads the rows of one part, at most so many, each with its ``sys_id``.
+    """
+    seen: set[str] = set()
+    for query in queries:
+        # As many as are wanted in all: as many of them as are missing were not seen yet.
+        for row in read(query, limit):
+            if len(queries) > 1:
+                if row["sys_id"] in seen:
+                    continue
+                if limit is not None and len(seen) >= limit:
+                    return
+                seen.add(row["sys_id"])
+            yield row
 
 
 def have_nothing_in_common(queries: Sequence[Query]) -> bool:

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_servicenow_dq.client.ids import checked_sys_id, checked_table
+from airflow_provider_servicenow_dq.client.long_queries import each_once, have_nothing_in_common, parts
 from airflow_provider_servicenow_dq.client.paging import (
     Page,
     Progress,
@@ -20,6 +22,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     IncompleteReadError,
     RefusedError,
     ServiceNowConfigError,
+    UnsafeQueryError,
 )
 
 if TYPE_CHECKING:
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
 
 #: A record as the Table API writes it: texts, or ``{"display_value", "value"}`` each where that is asked.
 Record = dict[str, Any]
-
-_TABLE = re.compile(r"[a-z0-9_]+")
-_SYS_ID = re.compile(r"[0-9a-f]{32}")
 
 #: The links to other pages repeat the whole query, and can make the headers too long.
 _NO_LINKS = {"sysparm_suppress_pagination_header": "true"}
@@ -73,21 +73,27 @@ class TableApi:
         """Yield all matching records, each once, page by page, also while records appear, change and vanish.
 
         Without an order in the query they come by sys_id, however many there are. With one, those whose place
-        in it changes between two pages may come last, and there may be 100,000 of them at most.
+        in it changes between two pages may come last, and there may be 100,000 of them at most. A query that
+        is too long for one URL is asked in parts, one after the other.
 
         :param limit: Yield at most so many.
         :raises IncompleteReadError: If the end cannot be reached.
+        :raises UnsafeQueryError: If it is too long and cannot be asked in parts.
         """
         query = as_query(query)
-        read_page = self._reader(table, fields and sorted({*fields, "sys_id"}))
+        names = fields and sorted({*fields, "sys_id"})
+        read_page = self._reader(table, names)
         progress = Progress(table)
-        if query.order:
-            read_ids = self._reader(table, ["sys_id"])
-            rows = read_in_order(
-                read_page, query, limit=limit, page_size=page_size, read_ids=read_ids, progress=progress
-            )
-        else:
-            rows = read_in_sys_id_order(read_page, query, limit=limit, page_size=page_size, progress=progress)
+
+        def read(part: Query, left: int | None) -> Iterator[Record]:
+            if part.order:
+                read_ids = self._reader(table, ["sys_id"])
+                return read_in_order(
+                    read_page, part, limit=left, page_size=page_size, read_ids=read_ids, progress=progress
+                )
+            return read_in_sys_id_order(read_page, part, limit=left, page_size=page_size, progress=progress)
+
+        rows = each_once(read, self._parts(table, query, names), limit=limit)
         hides_sys_id = bool(fields) and "sys_id" not in (fields or ())
         for row in rows:
             yield {name: value for name, value in row.items() if name != "sys_id"} if hides_sys_id else row
@@ -137,6 +143,10 @@ class TableApi:
             progress=Progress(table),
         )
 
+    def _parts(self, table: str, query: Query, fields: Sequence[str] | None) -> list[Query]:
+        url = f"{self.transport.config.base_url}{_path(table)}"
+        return parts(query, url, _parameters(fields) | _NO_LINKS)
+
     def _reader(self, table: str, fields: Sequence[str] | None) -> ReadPage:
         """Return what reads one page of a table, and says how many match whatever the headers lack."""
         path = _path(table)
@@ -177,8 +187,16 @@ class TableApi:
         """Return how many records match, those included that this user may not see.
 
         :raises IncompleteReadError: If the instance does not say.
+        :raises UnsafeQueryError: If the query is too long, and its parts may count a record twice.
         """
-        encoded = as_query(query).encode()
+        queries = self._parts(table, as_query(query), ["sys_id"])
+        if not have_nothing_in_common(queries):
+            raise UnsafeQueryError(
+                "The query is too long to count by, and its parts may count a record twice"
+            )
+        return sum(self._count(table, part.encode()) for part in queries)
+
+    def _count(self, table: str, encoded: str) -> int:
         params = {"sysparm_query": encoded, "sysparm_limit": "1", "sysparm_fields": "sys_id"}
         total = _page(self.transport.request("GET", _path(table), params=params | _NO_LINKS)).total
         return self._counted(table, encoded) if total is None else total
@@ -213,13 +231,8 @@ class TableApi:
 
 
 def _path(table: str, sys_id: str | None = None) -> str:
-    if not _TABLE.fullmatch(table):
-        raise ServiceNowConfigError(f"{table!r} is no table name: only a-z, 0-9 and _ are allowed")
-    if sys_id is None:
-        return f"/api/now/table/{table}"
-    if not _SYS_ID.fullmatch(sys_id):
-        raise ServiceNowConfigError(f"{sys_id!r} is no sys_id: it has 32 characters of 0-9 and a-f")
-    return f"/api/now/table/{table}/{sys_id}"
+    path = f"/api/now/table/{checked_table(table)}"
+    return path if sys_id is None else f"{path}/{checked_sys_id(sys_id)}"
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -11,6 +11,7 @@ from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_servicenow_dq.client.answers import read_answer
 from airflow_provider_servicenow_dq.client.clock import InstanceClock
+from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.sandbox.exchange import Request
 from airflow_provider_servicenow_dq.sandbox.instance import Instance
 from airflow_provider_servicenow_dq.sandbox.service import Service
@@ -27,6 +28,7 @@ class InProcess:
     """
 
     def __init__(self, *, between=lambda: None, rewrite=lambda encoded: encoded, **switches):
+        self.config = InstanceConfig("http://127.0.0.1", login="svc_airflow", password="airflow-secret")
         self.instance = Instance(Switches(**switches))
         self.clock = InstanceClock()
         self.between = between
