@@ -67,7 +67,7 @@ def open_tickets(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run:
     """
     items = _record(desk, anomalies, order, run)
     crew = _deliver_all(desk, items, order, run)
-    return _opening(items, crew)
+    return _opening(items, crew, order)
 
 
 def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) -> list[_Item]:
@@ -196,23 +196,26 @@ def _by_severity(entries: Sequence[Entry]) -> list[Address]:
     return sorted(worst, key=lambda address: -worst[address])
 
 
-def _opening(items: Sequence[_Item], crew: Crew) -> Opening:
+def _opening(items: Sequence[_Item], crew: Crew, order: Order) -> Opening:
     with crew.desk.store.begin() as connection:
         entries = outbox.by_ids(connection, {item.entry.id for item in items if item.entry is not None})
         linked = tickets.by_ids(
             connection, {entry.ticket_id for entry in entries.values() if entry.ticket_id}
         )
-    results = [_result(item, crew, entries, linked) for item in items]
+    results = [_result(item, crew, order, entries, linked) for item in items]
     failures = list(dict.fromkeys(_failures(items, entries, crew.failed)))
     return Opening(results, failures, pending=[error for error in crew.failed if not is_definite(error)])
 
 
 def _result(
-    item: _Item, crew: Crew, entries: Mapping[int, Entry], linked: Mapping[int, tickets.Ticket]
+    item: _Item,
+    crew: Crew,
+    order: Order,
+    entries: Mapping[int, Entry],
+    linked: Mapping[int, tickets.Ticket],
 ) -> Result:
     if item.entry is None:
-        words = f"severity {item.anomaly.severity} is below the project's floor"
-        return result.suppressed(crew.desk, item.anomaly, words)
+        return result.suppressed(crew.desk, item.anomaly, order.why_not(item.anomaly) or "")
     entry = entries[item.entry.id]
     ticket = linked.get(entry.ticket_id) if entry.ticket_id else None
     ours = not item.repeated and (entry.id in crew.handled or item.was_done_by_us)

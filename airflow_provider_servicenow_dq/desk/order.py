@@ -60,8 +60,16 @@ class Order:
         return Policy(self.project.on_refire, self.project.reopen_window, self.project.mute_for)
 
     def wants(self, anomaly: Anomaly) -> bool:
-        """Whether the anomaly is bad enough for a ticket."""
-        return anomaly.severity.rank >= Severity(self.project.min_severity).rank
+        """Whether the anomaly is to have a ticket."""
+        return self.why_not(anomaly) is None
+
+    def why_not(self, anomaly: Anomaly) -> str | None:
+        """Return why the anomaly is to have no ticket, in words; ``None`` if it is to have one."""
+        if not anomaly.is_open:
+            return f"it is {anomaly.status} in its source"
+        if anomaly.severity.rank < Severity(self.project.min_severity).rank:
+            return f"severity {anomaly.severity} is below the project's floor"
+        return None
 
 
 def payload(

@@ -206,6 +206,15 @@ def test_what_is_below_the_floor_gets_no_ticket(desk, sandbox):
     assert len(incidents(sandbox)) == 1
 
 
+@pytest.mark.parametrize("status", ["resolved", "duplicate", "invalid", "discarded"])
+def test_what_its_source_has_archived_gets_no_ticket(desk, sandbox, status):
+    opening = report(desk, anomaly("a", status=status), anomaly("b", status="acknowledged"))
+
+    assert actions(opening) == ["suppressed", "created"]
+    assert f"it is {status} in its source" in opening.results[0]["message"]
+    assert len(incidents(sandbox)) == 1
+
+
 def test_severity_makes_the_priority_and_a_wish_beats_it_and_a_column_beats_both(desk, sandbox):
     wish = Order(Project(), priority="P4")
     explicit = Order(Project(), {"impact": "3", "urgency": "3"}, priority="1")
