@@ -93,7 +93,7 @@ class TableApi:
                 )
             return read_in_sys_id_order(read_page, part, limit=left, page_size=page_size, progress=progress)
 
-        rows = each_once(read, self._parts(table, query, names), limit=limit)
+        rows = each_once(read, self.in_parts(table, query, names), limit=limit)
         hides_sys_id = bool(fields) and "sys_id" not in (fields or ())
         for row in rows:
             yield {name: value for name, value in row.items() if name != "sys_id"} if hides_sys_id else row
@@ -143,7 +143,11 @@ class TableApi:
             progress=Progress(table),
         )
 
-    def _parts(self, table: str, query: Query, fields: Sequence[str] | None) -> list[Query]:
+    def in_parts(self, table: str, query: Query, fields: Sequence[str] | None) -> list[Query]:
+        """Return a query as the parts in which it is asked, because of its length; mostly it is one.
+
+        :raises UnsafeQueryError: If it is too long and cannot be asked in parts.
+        """
         url = f"{self.transport.config.base_url}{_path(table)}"
         return parts(query, url, _parameters(fields) | _NO_LINKS)
 
@@ -189,7 +193,7 @@ class TableApi:
         :raises IncompleteReadError: If the instance does not say.
         :raises UnsafeQueryError: If the query is too long, and its parts may count a record twice.
         """
-        queries = self._parts(table, as_query(query), ["sys_id"])
+        queries = self.in_parts(table, as_query(query), ["sys_id"])
         if not have_nothing_in_common(queries):
             raise UnsafeQueryError(
                 "The query is too long to count by, and its parts may count a record twice"
