@@ -10,12 +10,11 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_servicenow_dq.client.waits import asked_wait, words_for
 from airflow_provider_servicenow_dq.exceptions import (
     AnswerLostError,
     AuthenticationError,
@@ -98,13 +97,16 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> ServiceN
     envelope = _parse(body) if is_json(headers) else None
     message, detail = _words_of(envelope.get("error") if isinstance(envelope, dict) else None)
     words = f": {message}{detail and f' ({detail})'}" if message else ""
-    wait = _retry_after(headers)
+    wait = asked_wait(status, headers)
+    when = words_for(wait)
     if status == HTTPStatus.ACCEPTED:
         return NotExecutedError("ServiceNow answered 202: it dropped the request", wait)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimitedError(f"ServiceNow answered 429{words or ': too many requests at once'}", wait)
+        return RateLimitedError(
+            f"ServiceNow answered 429{words or ': too many requests at once'}{when}", wait
+        )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not _is_asleep(body):
-        return ServerError(f"ServiceNow answered {status}{words}", wait)
+        return ServerError(f"ServiceNow answered {status}{words}{when}", wait)
     if status == HTTPStatus.UNAUTHORIZED and "X-MFA_TOKEN" in headers:
         return SecondFactorError(status, message, "the user must show a second factor (MFA)")
     if message:
@@ -145,17 +147,6 @@ def _words_of(error: Any) -> tuple[str, str]:
         message, detail = error.get("message"), error.get("detail")
         return str(message or detail or "")[:_MAX_WORDS], str((message and detail) or "")[:_MAX_WORDS]
     return str(error or "")[:_MAX_WORDS], ""
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait, from a ``Retry-After`` of either form."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
 
 
 def _is_asleep(body: bytes) -> bool:

@@ -20,11 +20,14 @@ import tenacity
 from airflow_provider_servicenow_dq.client.answers import Answer, read_answer
 from airflow_provider_servicenow_dq.client.auth import auth_for
 from airflow_provider_servicenow_dq.client.clock import InstanceClock
+from airflow_provider_servicenow_dq.client.limits import limits_of
 from airflow_provider_servicenow_dq.client.lost import LIBRARY_ERRORS, without_answer
 from airflow_provider_servicenow_dq.client.session import InstanceSession
+from airflow_provider_servicenow_dq.client.waits import words_for
 from airflow_provider_servicenow_dq.exceptions import (
     MayHaveHappenedError,
     NothingHappenedError,
+    RateLimitedError,
     UnreachableError,
 )
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from airflow_provider_servicenow_dq.client.config import InstanceConfig
+    from airflow_provider_servicenow_dq.client.limits import Limits
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class Transport:
     :param patience_s: Seconds that one logical request may spend until its last try starts, at most half of
         the timeout for a write; 0 means one try.
     :param sleep: How to wait between two tries.
+    :param limits: What is known of the user's limits, if not what this process knows.
     """
 
     def __init__(
@@ -62,12 +67,14 @@ class Transport:
         on_secret: Callable[[str], None] = lambda _: None,
         patience_s: float = 2 * _MAX_WAIT_S,
         sleep: Callable[[float], None] = time.sleep,
+        limits: Limits | None = None,
     ) -> None:
         self.config = config
         self.clock = InstanceClock()
         self._on_secret = on_secret
         self._patience_s = patience_s
         self._sleep = sleep
+        self._limits = limits
         self._opening = threading.Lock()
         self._opened: tuple[int, InstanceSession, threading.BoundedSemaphore] | None = None
 
@@ -152,18 +159,23 @@ class Transport:
         allowance: _Allowance,
     ) -> Answer:
         session, slots = self._open()
+        limits = self._limits or limits_of(self.config)
+        self._take_turn(limits.turn_s(), allowance)
         if not slots.acquire(timeout=allowance.to_start_s()):
             raise UnreachableError(
                 f"All {self.config.max_concurrency} connections to {self.config.host} are busy"
             )
         started, sent = time.monotonic(), datetime.now(UTC)
         try:
+            if wait := limits.used_up_s(method, path):
+                raise RateLimitedError(f"ServiceNow answered 429 before{words_for(wait)}", wait)
             timeout_s = allowance.for_one_try_s()
             status, headers, body = _exchange(session, method, path, timeout_s=timeout_s, **content)
         except LIBRARY_ERRORS as error:
             failure = without_answer(error, self.config.host)
         else:
             self.clock.learn(headers.get("Date"), sent=sent, received=datetime.now(UTC))
+            limits.learn(method, path, status, headers)
             duration_ms = (time.monotonic() - started) * 1000
             log.debug("%s %s answered %d in %.0f ms", method, path, status, duration_ms)
             return read(status, headers, body)
@@ -171,6 +183,16 @@ class Transport:
             slots.release()
         # Raised outside the handler: the library's error carries the request with its headers.
         raise failure
+
+    def _take_turn(self, wait: float, allowance: _Allowance) -> None:
+        """Wait for the next turn to ask a busy instance.
+
+        :raises RateLimitedError: If it comes too late.
+        """
+        if wait > min(allowance.to_start_s(), _MAX_WAIT_S):
+            raise RateLimitedError(f"ServiceNow is busy, and others are before us{words_for(wait)}", wait)
+        if wait:
+            self._sleep(wait)
 
 
 class _Allowance:

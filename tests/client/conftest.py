@@ -7,6 +7,7 @@ import pytest
 from stub_server import SECRETS, Stub
 
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
+from airflow_provider_servicenow_dq.client.limits import Limits, forget_limits
 from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.sandbox.data import SeedUser
@@ -44,7 +45,13 @@ def transport(config: Callable[..., InstanceConfig]) -> Iterator[Callable[..., T
         patience_s: float = 120, on_secret: Callable[[str], None] = lambda _: None, **settings: Any
     ) -> Any:
         slept: list[float] = []
-        new = Transport(config(**settings), patience_s=patience_s, on_secret=on_secret, sleep=slept.append)
+        new = Transport(
+            config(**settings),
+            patience_s=patience_s,
+            on_secret=on_secret,
+            sleep=slept.append,
+            limits=Limits(clock=lambda: sum(slept)),
+        )
         new.slept = slept  # type: ignore[attr-defined]
         made.append(new)
         return new
@@ -63,6 +70,7 @@ def shared_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
     """A sandbox as new, with its switches as they come."""
+    forget_limits()
     yield shared_sandbox
     shared_sandbox.configure(**{item.name: item.default for item in fields(Switches)})
     shared_sandbox.reset()

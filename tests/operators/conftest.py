@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from operating import PASSWORD, ListeningTaskInstance
 
+from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.store.store import Store
@@ -31,6 +32,7 @@ def sandbox(
     defaults = {"mandatory": (), "abort": (), "hidden": ()}
     server.configure(**defaults)
     server.reset()
+    forget_limits()
     connect(server.url)
     monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", store_url(tmp_path))
     yield server

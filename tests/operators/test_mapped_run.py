@@ -64,7 +64,7 @@ def mapped(tmp_path, monkeypatch):
 
 def test_mapped_tasks_open_one_ticket_per_problem_through_a_failing_instance(sandbox, mapped):
     # So long a wait is for Airflow: the task fails, and its retry goes on.
-    sandbox.fail_next("rate_limited", count=1, retry_after=3600)
+    sandbox.fail_next("error_before", count=1, retry_after=3600)
 
     run = mapped.test()
 
