@@ -5,9 +5,11 @@ from __future__ import annotations
 from airflow_provider_servicenow_dq.operators.create import ServiceNowCreateIncidentOperator
 from airflow_provider_servicenow_dq.operators.deliver import ServiceNowDeliverOperator
 from airflow_provider_servicenow_dq.operators.records import ServiceNowGetRecordsOperator
+from airflow_provider_servicenow_dq.operators.retries import servicenow_retry_policy
 
 __all__ = [
     "ServiceNowCreateIncidentOperator",
     "ServiceNowDeliverOperator",
     "ServiceNowGetRecordsOperator",
+    "servicenow_retry_policy",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.exceptions import RefusedError
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowGetRecordsOperator
 
 
@@ -88,3 +90,24 @@ def test_templates_reach_table_query_and_path(sandbox, titles, tmp_path):
 def test_a_table_that_is_not_there_is_an_error_in_the_instances_words(sandbox):
     with pytest.raises(RefusedError, match="Invalid table"):
         ServiceNowGetRecordsOperator(task_id="get", table="u_no_such", query={}).execute({})
+
+
+def test_a_long_list_goes_to_its_file_record_by_record(tmp_path, monkeypatch):
+    """Only what the operator itself keeps is measured: the records are made as they are asked for."""
+    count, most = 100_000, 0
+    before = sys.getallocatedblocks()
+
+    def records(*_, **__):
+        nonlocal most
+        for number in range(count):
+            if number % 10_000 == 0:
+                most = max(most, sys.getallocatedblocks() - before)
+            yield {"sys_id": f"{number:032x}"}
+
+    monkeypatch.setattr(ServiceNowHook, "find_records", records)
+    path = tmp_path / "cis.jsonl"
+
+    assert get({}, output_path=f"file://{path}")["count"] == count
+    assert most < 20_000
+    with path.open(encoding="utf-8") as lines:
+        assert sum(1 for _ in lines) == count
