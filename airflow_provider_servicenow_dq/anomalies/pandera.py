@@ -157,7 +157,8 @@ def _grouped(found: _Found, samples: int) -> Iterable[_Group]:
             and kind_of(case, check) is Kind.CHECK_FAILED
             and "failure_case" in case.value
         ):
-            row = {key: case.value.get(key) for key in ("index", "failure_case")}
+            cell = {key: case.value.get(key) for key in ("index", "failure_case")}
+            row = {key: None if missing(value) else value for key, value in cell.items()}
             group.rows.append(case.but(row).row_text(default=str))
     return groups.values()
 

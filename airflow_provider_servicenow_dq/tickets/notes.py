@@ -60,6 +60,11 @@ def details(anomaly: Anomaly, *, now: datetime) -> str:
     if anomaly.source != "qualytics":
         blocks.append("\n".join(_circumstances(anomaly)))
     blocks.append("\n".join(["**Failed Checks:**", *_failed_checks(anomaly)]))
+    if anomaly.samples:
+        # Somebody asked for them: adapters drop rows otherwise.
+        blocks.append(
+            "\n".join(["**Samples:**", *(f"- {one_line(row)}" for row in anomaly.samples[:_LISTED])])
+        )
     link = f"\n\n**View in {name}:** {anomaly.url}" if anomaly.url else ""
     # The way back is worth more than the end of a long message.
     end = cut(harmless(link), COLUMN_LENGTHS["description"] // 2) + "\n"

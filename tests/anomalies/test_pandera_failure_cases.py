@@ -125,6 +125,19 @@ def test_no_bad_value_is_told_unless_asked(cars, rows):
     assert len(pandera.read(cars, samples=True).anomalies[1].samples) == 79
 
 
+def test_a_cell_of_the_wrong_type_is_data_too():
+    row = case(check="dtype('int64')", check_number=None, failure_case="secret", index=3)
+    report = pandera.read([row], dataset="cars")
+    assert "secret" not in report.model_dump_json()
+    assert report.anomalies[0].kind == "schema"
+
+
+def test_what_a_frame_has_for_nothing_is_null_in_a_sample():
+    rows = pd.DataFrame([case(check="not_nullable", failure_case=float("nan"))])
+    (anomaly,) = pandera.read(rows, dataset="cars", samples=1).anomalies
+    assert anomaly.samples == ['{"index": 11, "failure_case": null}']
+
+
 def test_a_check_over_several_columns_is_one_problem_in_all_of_them():
     report = pandera.read(
         [

@@ -14,6 +14,7 @@ TOOLS = {
     "GX validation result": ("gx-flights-validation-summary", {}, 10, "great_expectations"),
     "GX checkpoint": ("gx-flights-checkpoint-describe", {"dataset": "nyc.flights"}, 10, "great_expectations"),
     "GX in XCom": ("airflow-xcom-gx_validate_dataframe", {"dataset": "penguins"}, 3, "great_expectations"),
+    "Pandera": ("pandera-cars", {}, 5, "pandera"),
 }
 
 

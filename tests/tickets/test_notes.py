@@ -144,6 +144,18 @@ def test_of_many_failed_checks_ten_are_listed_and_the_rest_is_counted():
     assert "check 10" not in text
 
 
+def test_rows_are_told_when_they_were_asked_for_and_only_then():
+    document = payload("gx-flights-validation-summary")
+    told = {}
+    for asked in ({}, {"samples": 2}, {"samples": True}):
+        report = read_report(document, source="great_expectations", options=asked)
+        told[len(asked) and asked["samples"]] = notes.details(report.anomalies[3], now=NOW)
+
+    assert "EWR" not in told[0]
+    assert told[2].endswith("**Samples:**\n- EWR\n- EWR\n")
+    assert told[True].count("- EWR") == 10
+
+
 def test_times_are_told_in_utc_whatever_zone_they_came_in():
     new_york = timezone(timedelta(hours=-5))
     found = anomaly(detected_at=datetime(2026, 1, 5, 7, 0, tzinfo=new_york))
