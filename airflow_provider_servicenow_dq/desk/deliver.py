@@ -36,7 +36,7 @@ from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -129,7 +129,8 @@ class _Delivery:
         except RefusedError as error:
             self._refuse(sending, str(error))
         else:
-            self._done(sending, record)
+            lost = [] if sending.creates else send.lost_journal(sending.write["values"], record)
+            self._done(sending, record, warnings=lost)
 
     def _stood_still(self, sending: Sending) -> bool:
         """Put back a write that did not leave in time, as when the process was suspended.
@@ -254,11 +255,11 @@ class _Delivery:
             lookup.adopt_found(connection, self.desk, self.address, record, run=self.run)
             settle.waits(connection, sending.entries, None, uncount=True)
 
-    def _done(self, sending: Sending, record: dict[str, Any] | None) -> None:
+    def _done(self, sending: Sending, record: dict[str, Any] | None, *, warnings: Sequence[str] = ()) -> None:
         now = self.desk.now()
         if record is None or not sending.creates:
             with self.lease.transaction() as connection:
-                settle.noted(connection, sending.entries, sending.write, record, now=now)
+                settle.noted(connection, sending.entries, sending.write, record, now=now, warnings=warnings)
             return
         with self.lease.transaction() as connection:
             settle.created(connection, self.address, sending.entries, sending.write, record, now=now)

@@ -105,7 +105,7 @@ def columns_with(column: str) -> Sequence[str]:
 
 
 def _key_column(desk: Desk, table: str) -> str:
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         known = key_columns.get(connection, desk.host, table)
     return key_column.proven(desk, table, known)
 

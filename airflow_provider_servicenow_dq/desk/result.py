@@ -88,7 +88,8 @@ def _result(
     if ticket is not None and action != "suppressed":
         shown = ticket_view(ticket.record, base_url=desk.config.base_url, table=ticket.address.table)
     words = _DONE_WORDS[action] if delivered else _WAITING_WORDS
-    number = ticket.number if ticket else ""
+    # Not every table numbers its records.
+    number = ticket.number or ticket.sys_id if ticket else ""
     return {
         "schema_version": SCHEMA_VERSION,
         "ticket": shown,

@@ -52,9 +52,9 @@ def dropped(sent: Mapping[str, str], record: Mapping[str, Any], *, wish: str | N
     ]
 
 
-def lost_journal(journal: str, record: Mapping[str, Any]) -> list[str]:
+def lost_journal(values: Mapping[str, str], answer: Mapping[str, Any]) -> list[str]:
     """Return a warning if a note went to a journal that the instance's answer does not have."""
-    return [] if journal in record else [_NOT_THERE.format(journal)]
+    return [_NOT_THERE.format(name) for name in values if name in _JOURNALS and name not in answer]
 
 
 def _plain(value: Any) -> str:

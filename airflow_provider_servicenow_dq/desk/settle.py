@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity
-from airflow_provider_servicenow_dq.desk.send import dropped, lost_journal
+from airflow_provider_servicenow_dq.desk.send import dropped
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.incident import RESOLVED
@@ -94,11 +94,13 @@ def noted(
     record: Mapping[str, Any] | None,
     *,
     now: datetime,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Count a note that is on its ticket now, and everything that was seen with it.
 
     :param record: The instance's answer; None where the answer was lost and the note was found in the
         journal.
+    :param warnings: What the answer does not show.
     """
     ticket = tickets.locked(connection, write["ticket_id"])
     journal, text = notes.written(write["values"])
@@ -128,7 +130,7 @@ def noted(
             action=action,
             ticket_id=ticket.id,
             message=write["reason"],
-            warnings=lost_journal(journal, record) if record else (),
+            warnings=warnings,
             now=now,
         )
 

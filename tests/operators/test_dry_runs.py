@@ -49,7 +49,7 @@ def rehearse(sandbox, open_tickets):
 
 
 def test_without_a_store_none_is_made_and_the_ticket_is_described(rehearse, sandbox, tmp_path):
-    (result,) = rehearse(NULLS, assignment_group="Data Quality", additional_fields={"u_layer": "raw"})
+    (result,) = rehearse(NULLS, assignment_group="Data Quality", additional_fields={"cause": "raw"})
 
     (write,) = result["would_send"]
     assert (result["action"], result["ticket"], result["delivered"]) == ("created", None, False)
@@ -57,7 +57,7 @@ def test_without_a_store_none_is_made_and_the_ticket_is_described(rehearse, sand
     assert (write["method"], write["table"], write["number"]) == ("POST", "incident", "(new)")
     assert write["values"]["short_description"] == "dep_time not null failed on nyc.flights"
     assert (write["values"]["impact"], write["values"]["urgency"]) == ("1", "2")
-    assert write["values"]["u_layer"] == "raw"
+    assert write["values"]["cause"] == "raw"
     (group,) = [row["sys_id"] for row in sandbox.records("sys_user_group") if row["name"] == "Data Quality"]
     assert write["values"]["assignment_group"] == group
     assert list(tmp_path.iterdir()) == []
@@ -120,7 +120,7 @@ def test_the_limit_of_new_tickets_and_the_floor_hold_in_a_dry_run_too(rehearse):
 def test_results_fit_an_xcom_and_the_log_has_the_whole(rehearse, sandbox, caplog):
     caplog.set_level(logging.INFO)
     long = {**NULLS, "message": "x" * 3000}
-    columns = {f"u_column_{number}": "y" * 300 for number in range(5)}
+    columns = dict.fromkeys(("cause", "business_impact", "close_notes", "user_input"), "y" * 300)
 
     (result,) = rehearse(long, additional_fields=columns)
 
