@@ -120,4 +120,5 @@ def test_the_settings_have_defaults_that_airflow_reads():
     ProvidersManager().initialize_providers_configuration()
     assert conf.get("servicenow_dq", "store") == ""
     assert conf.get("servicenow_dq", "namespace") == ""
+    assert conf.get("servicenow_dq", "projects_file") == ""
     assert ("servicenow_dq", "store") in conf.sensitive_config_values
