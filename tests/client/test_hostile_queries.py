@@ -79,7 +79,7 @@ def found_by(table_api, query):
     return {row["sys_id"] for row in checked.find_records(table_api, "incident", query, fields=["sys_id"])}
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(["short_description", "correlation_id"]), texts, min_size=1))
 def test_equal_conditions_find_what_is_equal(world, values):
     table_api, rows, same = world
@@ -94,7 +94,7 @@ def test_equal_conditions_find_what_is_equal(world, values):
     assert count == len(matching)
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(
     st.sampled_from(
         ["=", "!=", "<", "<=", ">", ">=", "STARTSWITH", "ENDSWITH", "LIKE", "NOT LIKE", "ISEMPTY"]
@@ -111,7 +111,7 @@ def test_every_operator_means_what_it_says(world, name, value):
     assert found == {row["sys_id"] for row in rows if test(row["short_description"])}
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(texts, min_size=1, max_size=5), texts)
 def test_lists_find_what_is_in_them_and_combine_with_other_conditions(world, values, other):
     table_api, rows, same = world
@@ -128,7 +128,7 @@ def test_lists_find_what_is_in_them_and_combine_with_other_conditions(world, val
     assert found == {row["sys_id"] for row in matching}
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.sampled_from(["impact", "active", "opened_at", "assigned_to", "caller_id.email"]), texts)
 def test_columns_that_hold_no_text_never_match_what_they_do_not_hold(world, name, value):
     table_api, _, _ = world
