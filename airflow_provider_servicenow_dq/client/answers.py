@@ -39,6 +39,10 @@ _REFUSALS: dict[int, type[RefusedError]] = {
     HTTPStatus.NOT_FOUND: RecordNotFoundError,
 }
 
+#: The database's own refusal, such as of a key that is taken. Its status is not documented: whatever it is,
+#: one has to look, as after a 403.
+_NOT_STORED = "Error during insert of"
+
 #: An error is read by people: more of the instance's words than this helps nobody.
 _MAX_WORDS = 2000
 
@@ -110,7 +114,8 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> ServiceN
     if status == HTTPStatus.UNAUTHORIZED and "X-MFA_TOKEN" in headers:
         return SecondFactorError(status, message, "the user must show a second factor (MFA)")
     if message:
-        return _REFUSALS.get(status, RefusedError)(status, message, detail)
+        refusal = ForbiddenError if _NOT_STORED in detail else _REFUSALS.get(status, RefusedError)
+        return refusal(status, message, detail)
     return _wordless_refusal(status, body) or NotServiceNowError(_page_in_words(status, headers, body))
 
 
