@@ -193,6 +193,12 @@ def test_a_package_cannot_take_the_name_of_a_source_of_ours_unnoticed(install, c
     assert caplog.text.count("is taken") == 1
 
 
+def test_also_who_names_the_source_of_ours_hears_of_it(install, caplog):
+    install("acme_dq", broken("return None"), "custom")
+    assert read_report(CUSTOM, source="custom").anomalies[0].source == "custom"
+    assert "the name 'custom' is taken" in caplog.text
+
+
 def test_a_name_that_is_no_source_is_ignored_with_a_warning(install, caplog):
     install("acme_dq", ACME, "Acme-Tool")
     with pytest.raises(AnomalyFormatError, match="is not known"):

@@ -63,6 +63,21 @@ def test_what_is_no_payload_is_refused_in_words(source, name, part, words):
         read_report(content(name, part), source=source)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"items": [{"id": 1}]},
+        {"items": []},
+        {"data": [], "meta": {"count": 0}},
+        {"data": []},
+        {"results": []},
+    ],
+    ids=str,
+)
+def test_a_shape_that_many_programs_have_is_nobody_s(payload):
+    assert claims(payload) == []
+
+
 def test_all_of_them_in_one_list_are_read_in_their_order():
     report = read_report([content(payload.name, payload.part) for payload in PAYLOADS], options=OPTIONS)
     assert len(report.anomalies) == sum(payload.count for payload in PAYLOADS)

@@ -113,6 +113,7 @@ def test_a_warning_tells_the_threshold_that_it_is_about(contract):
     anomaly = read_one(contract, outcome="WARN", check={**check, "warn_threshold": threshold})
     assert (anomaly.severity, anomaly.expected) == ("medium", "must be less than or equal 5")
     assert read_one(contract, outcome="WARN", check=check).expected == "must be 0"
+    assert read_one(contract, check={**check, "warn_threshold": threshold}).expected == "must be 0"
 
 
 @pytest.mark.parametrize(("kind", "read_as"), [("schema", "schema"), ("freshness", "freshness")])
