@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 from email.utils import formatdate
 
 import pytest
@@ -55,6 +56,17 @@ def fine(rule="rule-1"):
 )
 def test_a_wait_is_seconds_or_a_date_of_the_instances_clock_and_an_hour_at_most(headers, seconds):
     assert asked_wait(429, headers) == seconds
+
+
+def test_a_date_without_a_zone_is_in_utc_wherever_the_worker_is(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        date = formatdate(1_000_000, usegmt=True)
+        assert asked_wait(429, {"Retry-After": "Mon, 12 Jan 1970 13:48:10 -0000", "Date": date}) == 90
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_only_a_rule_that_is_used_up_is_waited_for():
