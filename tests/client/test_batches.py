@@ -169,15 +169,25 @@ def test_reads_alone_are_asked_again_where_a_batch_got_no_answer(sandbox, talk):
         send_batch(talk, [BatchRequest("GET", f"{INCIDENTS}?sysparm_limit=1")])
 
 
-def test_a_first_batch_that_surely_was_not_done_is_an_error_a_later_one_is_told_of(sandbox, talk):
-    sandbox.fail_next("rate_limited", path="/batch", retry_after=300)
-    with pytest.raises(exceptions.RateLimitedError) as caught:
+def test_a_first_batch_that_surely_was_not_done_is_an_error(sandbox, talk):
+    sandbox.fail_next("api_acl", path="/batch")
+    with pytest.raises(exceptions.ForbiddenError):
         send_batch(talk, [create("of a batch")])
-    assert caught.value.retry_after == 300
-    sandbox.fail_next("rate_limited", path="/batch", skip=1, retry_after=300)
+    assert opened(sandbox) == []
+
+
+def test_a_later_batch_that_surely_was_not_done_is_told_of(sandbox, talk):
+    sandbox.fail_next("accepted", path="/batch", skip=1, count=4)
     answers = send_batch(talk, [create(f"of a batch {number}") for number in range(7)])
     assert [answer.error for answer in answers] == [None] * 5 + [UNSERVICED] * 2
     assert len(opened(sandbox)) == 5
+
+
+def test_a_batch_that_is_one_too_many_says_when_it_may_come(stub, transport):
+    stub.script = [Reply(429, b"", {"Retry-After": "300"})]
+    with pytest.raises(exceptions.RateLimitedError) as caught:
+        send_batch(transport(), [create("x")])
+    assert 299 <= caught.value.retry_after <= 300
 
 
 def test_a_refusal_within_a_batch_is_said_in_the_instances_words(sandbox, talk):
