@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -60,12 +61,14 @@ def plan(
     The instance and the store are read, and neither is written to; the store need not exist. Exit code 0: it
     can be sent; 1: it cannot be read, or parts of it would be refused.
     """
-    from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415 (--help does not need Airflow)
+    # Airflow logs on stdout, where other programs expect the plan alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415 (--help does not need Airflow)
 
-    try:
-        report, rehearsed = _rehearsed(_read(path), conn_id, project, source, options, url)
-    except AirflowException as error:
-        raise click.ClickException(f"The connection {conn_id!r} cannot be read: {error}") from error
+        try:
+            report, rehearsed = _rehearsed(_read(path), conn_id, project, source, options, url)
+        except AirflowException as error:
+            raise click.ClickException(f"The connection {conn_id!r} cannot be read: {error}") from error
     if output in {"json", "yaml"}:
         print_rows(list(_items(report.anomalies, rehearsed)), output)
     else:

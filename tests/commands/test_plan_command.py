@@ -8,6 +8,8 @@ import pytest
 import yaml
 from problems import incidents, problem, report, writes
 
+from airflow_provider_servicenow_dq.hooks.projects import choose
+
 NULLS = {
     "source": "custom",
     "dataset": "nyc.flights",
@@ -148,3 +150,16 @@ def test_what_would_be_refused_is_an_error_after_the_rest_is_shown(desk, payload
 
     assert "2 records of sys_user match 'Alex Morgan'" in told.stderr
     assert "nulls on nyc.flights" in told.stdout
+
+
+def test_what_airflow_says_on_stdout_is_kept_out_of_the_plan(desk, payload, run, monkeypatch):
+    def choose_aloud(*arguments):
+        print("[warning] something that a secrets backend says")
+        return choose(*arguments)
+
+    monkeypatch.setattr("airflow_provider_servicenow_dq.hooks.projects.choose", choose_aloud)
+
+    told = run("plan", payload(NULLS), "--output", "json")
+
+    assert "secrets backend" in told.stderr
+    assert len(json.loads(told.stdout)) == 1
