@@ -65,6 +65,9 @@ class RecordSwitches:
             "metavar": "COLUMN",
         },
     )
+    no_count_last_link: bool = field(
+        default=False, metadata={"help": "The Link header has a last page also with sysparm_no_count."}
+    )
     journal_acl: bool = field(
         default=False, metadata={"help": "sys_journal_field answers 200 with no rows to everyone but admin."}
     )

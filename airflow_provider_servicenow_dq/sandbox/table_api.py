@@ -149,7 +149,7 @@ class TableApi:
             targets["prev"] = max(0, offset - limit)
         if offset + limit < total:
             targets["next"] = offset + limit
-        if not request.is_true("sysparm_no_count"):
+        if self._instance.switches.no_count_last_link or not request.is_true("sysparm_no_count"):
             targets["last"] = last
         url = f"{self._base_url()}{quote(request.path)}?{kept}"
         links = (

@@ -343,3 +343,13 @@ def test_choices_of_a_dependent_field_are_read_from_sys_choice(client):
         {"value": "sql server", "label": "MS SQL Server", "dependent_value": "database", "sequence": "2"},
         {"value": "oracle", "label": "Oracle", "dependent_value": "database", "sequence": "3"},
     ]
+
+
+@pytest.mark.parametrize("has_last", [False, True])
+def test_whether_there_is_a_last_page_without_a_count_is_a_switch(sandbox, client, has_last):
+    sandbox.configure(no_count_last_link=has_last)
+    for _ in range(2):
+        client.create()
+    answer = client.table("GET", "incident?sysparm_limit=1&sysparm_no_count=true")
+    assert ('rel="last"' in answer.headers["Link"]) is has_last
+    assert "X-Total-Count" not in answer.headers
