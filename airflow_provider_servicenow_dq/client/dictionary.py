@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_servicenow_dq.client.ids import checked_table, is_sys_id
+from airflow_provider_servicenow_dq.client.ids import checked_table
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.exceptions import ForbiddenError
 
@@ -79,29 +79,6 @@ class Dictionary:
         # A custom column is often written without what the platform puts before it.
         bare = re.sub(r"^(u|x_[a-z0-9]+_[a-z0-9]+)_", "", name)
         return next((known for known in self.columns if known.removeprefix("u_") == bare), None)
-
-    def doubts(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return a sentence for each value that cannot be stored as it is, by column.
-
-        :param values: Values by column; those of references are sys_ids.
-        """
-        return {name: doubt for name, text in values.items() if (doubt := self._doubt(name, text))}
-
-    def _doubt(self, name: str, text: str) -> str:
-        column = self.columns.get(name)
-        if column is None:
-            near = self.nearest(name)
-            hint = f"; did you mean {near!r}?" if near else ""
-            return f"{self.table} has no column {name!r}{hint}"
-        if column.type == "reference" and text and not is_sys_id(text):
-            return f"{name} is a reference to {column.reference}, and {text!r} is no sys_id of it"
-        # Wider columns are mediumtext in the database, whatever the dictionary says (KB0685779).
-        if column.type == "string" and column.max_length and len(text) > column.max_length <= _VARCHAR:
-            return f"{name} takes {column.max_length} characters, and {len(text)} were given"
-        return ""
-
-
-_VARCHAR: Final = 255
 
 
 def read_lineage(table_api: TableApi, table: str) -> tuple[str, ...]:

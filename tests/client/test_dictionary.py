@@ -109,20 +109,3 @@ def test_a_table_that_is_not_there_has_no_dictionary(table_api):
 )
 def test_the_nearest_column_is_named(table_api, name, nearest):
     assert read_dictionary(table_api, "u_dq_ticket").nearest(name) == nearest
-
-
-def test_values_that_cannot_be_stored_are_told(table_api):
-    found = read_dictionary(table_api, "u_dq_ticket")
-    fine = {
-        "u_dataset": "sales.orders",
-        "u_owner_group": "0" * 32,
-        "caller_id": "",
-        "description": "x" * 5000,
-        "u_rows": "3",
-    }
-    assert found.doubts(fine) == {}
-    assert found.doubts({"u_dataset": "x" * 61, "u_owner_group": "Quality", "u_data_set": "x"}) == {
-        "u_dataset": "u_dataset takes 60 characters, and 61 were given",
-        "u_owner_group": "u_owner_group is a reference to sys_user_group, and 'Quality' is no sys_id of it",
-        "u_data_set": "u_dq_ticket has no column 'u_data_set'; did you mean 'u_dataset'?",
-    }
