@@ -21,7 +21,7 @@ from scenes import Scene
 
 from airflow_provider_servicenow_dq.store.store import Store
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 PROCESSES = 20
 #: Looks by correlation id come last: at the start before the decision, after a create before the cancelling.

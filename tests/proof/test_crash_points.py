@@ -24,7 +24,7 @@ import pytest
 from crash_scenarios import HARDENED, HONOURING, REFUSED
 from sandboxes import running_sandbox
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 HERE = Path(__file__).parent
 

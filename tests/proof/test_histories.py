@@ -15,7 +15,7 @@ import histories
 import pytest
 import soak
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 HERE = Path(__file__).parent
 HISTORIES = 200
