@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_servicenow_dq.client.dictionary import read_lineage
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
 from airflow_provider_servicenow_dq.exceptions import (
@@ -38,8 +39,8 @@ _HAVE_IT: Final = frozenset(
 
 #: A column of every table: where the dictionary does not know it, the dictionary cannot be read.
 _EVERYWHERE: Final = "sys_created_on"
-#: No table of an instance is that far from its root.
-_MOST_PARENTS: Final = 10
+#: Both columns, each once for every table that the table extends.
+_MOST_ROWS: Final = 20
 
 
 class NoKeyColumnError(DeliveryRefusedError):
@@ -103,24 +104,11 @@ def _exists(desk: Desk, table: str, column: str) -> bool | None:
     if rows:
         return column in rows[0]
     try:
-        lineage = Query.any_of("name", _lineage(desk, table))
+        lineage = Query.any_of("name", read_lineage(desk.table_api, table) or (table,))
         listed = Query.any_of("element", (column, _EVERYWHERE)).also(lineage)
-        found = desk.table_api.first_page("sys_dictionary", listed, fields=("element",), limit=_MOST_PARENTS)
+        found = desk.table_api.first_page("sys_dictionary", listed, fields=("element",), limit=_MOST_ROWS)
     except RefusedError as error:
         log.info("Whether %s has a column %s cannot be read: %s", table, column, error)
         return None
     elements = {row.get("element") for row in found}
     return column in elements if elements else None
-
-
-def _lineage(desk: Desk, table: str) -> list[str]:
-    """Return a table and those that it extends."""
-    lineage = [table]
-    while len(lineage) < _MOST_PARENTS:
-        named = Query.equals({"name": lineage[-1]})
-        rows = desk.table_api.first_page("sys_db_object", named, fields=("super_class.name",), limit=1)
-        parent = rows[0].get("super_class.name") if rows else None
-        if not parent:
-            break
-        lineage.append(parent)
-    return lineage

@@ -37,6 +37,9 @@ UNSENT: Final = "incident, before sending"
 #: Instances of the proof have a business rule that saves no incident with this in its title.
 REFUSED: Final = "refused"
 
+#: They have a column for correlation ids besides the usual one.
+KEY_FIELD: Final = "u_key"
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -156,8 +159,17 @@ def _join_the_group(scene: Scene) -> Opening:
 
 
 def _with_names(scene: Scene) -> Opening:
-    named = {"assignment_group": "Database", "assigned_to": "nobody", "watch_list": "beth.anglin"}
+    named = {
+        "assignment_group": "Database",
+        "assigned_to": "nobody",
+        "watch_list": "beth.anglin",
+        "u_unheard_of": "a column that only the dictionary can tell of",
+    }
     return scene.report(scene.anomaly(), columns=named)
+
+
+def _known_by_a_column_of_its_own(scene: Scene) -> Opening:
+    return scene.report(scene.anomaly(), key_field=KEY_FIELD)
 
 
 def _with_a_name_of_two(scene: Scene) -> Opening:
@@ -249,6 +261,7 @@ SCENARIOS: Final = (
     Scenario("an anomaly that is active again", _activate, ((IN_PROGRESS, 2),), _resolved_by_us),
     Scenario("two equal comments", _comment_twice, ((NEW, 2),), _opened, main=True, again=(SENT,)),
     Scenario("names to look up", _with_names, _ONE),
+    Scenario("a key field", _known_by_a_column_of_its_own, _ONE, instances=BOTH),
     Scenario("a name that two groups have", _with_a_name_of_two, ()),
     Scenario("a create that is refused", _open_what_is_refused, _ONE, _known, begins=UNSENT),
     Scenario("a lost store", _repeat, _NOTED, _in_a_store_that_is_lost),
