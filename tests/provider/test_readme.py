@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
 import re
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from airflow.dag_processing.dagbag import DagBag
 
 from airflow_provider_servicenow_dq.cli import main
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.operators.servicenow import (
     ServiceNowCreateIncidentOperator,
     ServiceNowDeliverOperator,
 )
 from airflow_provider_servicenow_dq.projects.loading import load_projects
+from airflow_provider_servicenow_dq.projects.project import Project
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -42,9 +44,35 @@ def test_the_first_recipe_is_a_whole_dag(tmp_path):
 
 
 def test_the_projects_shown_are_projects():
-    (shown,) = blocks("json")
+    (shown,) = blocks("yaml")
 
-    assert set(load_projects(json.loads(shown))) == {"default", "sales"}
+    assert set(load_projects(yaml.safe_load(shown))) == {"default", "sales", "issues"}
+
+
+def test_its_table_of_rules_has_every_rule():
+    assert [name for name in Project.model_fields if f"`{name}`" not in table_of("Projects")] == []
+
+
+def test_its_table_of_verbs_has_every_verb_of_the_hook():
+    verbs = [
+        name
+        for name, _ in inspect.getmembers(ServiceNowHook, inspect.isfunction)
+        if name in vars(ServiceNowHook)
+    ]
+    ours = [name for name in verbs if not name.startswith("_") and name not in {"close", "instance_config"}]
+
+    assert [name for name in ours if f"`{name}" not in table_of("Hook")] == []
+
+
+def test_the_adapter_shown_reads_what_it_recognises():
+    (shown,) = [block for block in blocks("python") if "def recognises" in block]
+    adapter = {}
+    exec(shown, adapter)  # noqa: S102 (our own README)
+    payload = {"acme_alerts": [{"table": "sales.orders", "rule": "no_gaps", "text": "3 gaps"}]}
+
+    assert adapter["recognises"](payload)
+    (anomaly,) = adapter["read"](payload, region="eu").anomalies
+    assert (anomaly.source, anomaly.dataset, anomaly.tags) == ("acme", "sales.orders", ["region:eu"])
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:|#)([^)]+)\)", README))
