@@ -19,7 +19,7 @@ up: $(READY) ## Airflow's UI and a ServiceNow to try, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
 test: $(READY) ## All tests; those that count on time, or keep a core busy for minutes, come at the end
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not heavy" --durations 10
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not heavy" --durations 10
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m heavy --durations 10
 
 soak: $(READY) ## Random histories against the truth (N=2000, or MINUTES=; SEED= plays one again, STORE= on one kind)
