@@ -9,6 +9,9 @@ from aiosnow import Client, select
 from aiosnow.exceptions import RequestError, TooManyItems
 from aiosnow.models.table.declared import IncidentModel, JournalModel
 
+#: It is as its authors left it, and so is what it uses of aiohttp.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 SOLVED = {"state": 6, "close_code": "Solution provided", "close_notes": "reloaded"}
 
 
