@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Pass, Report, Severity
 from airflow_provider_servicenow_dq.anomalies.values import short_id
 
 SOURCE = "airflow_sql"
@@ -136,32 +136,33 @@ def _failed_task(place: Foreign, given: _Task) -> Report:
     exception = place.at("exception")
     if exception.value is not None and not report.anomalies:
         failure = _from_exception(exception, task)
-        return Report(anomalies=[failure], passed=report.passed, not_run=report.not_run)
+        return report.model_copy(update={"anomalies": [failure]})
     return report
 
 
 def _results(places: Iterable[Foreign], task: _Task) -> Report:
     anomalies = []
+    passes: list[Pass] = []
     passed = 0
     for place in places:
         result = _as_dict(place)
         if result.at("success").flag():
             passed += 1
+            passes += result.passes(_identity_of_result, result, task)
         else:
             anomalies.append(_from_result(result, task))
-    return Report(anomalies=anomalies, passed=passed)
+    return Report(anomalies=anomalies, passed=passed, passes=passes)
 
 
 def _from_result(place: Foreign, task: _Task) -> Anomaly:
     name = place.at("name").text()
-    table = _name_at(place.at("table"))
     actual, expected = place.at("actual").scalar_text(), place.at("expected").scalar_text()
     nulls = actual if place.at("check_type").value == "not_null" else None
     severity = place.at("severity")
     return _anomaly(
         place,
         task,
-        table=table if table.value else task.table,
+        table=_table_of(place, task),
         name=place.at("name").but(name),
         columns=[column for column in [place.at("column").text_or_none()] if column],
         severity=Severity.HIGH if severity.value is None else severity.chosen(_SEVERITIES),
@@ -174,6 +175,7 @@ def _from_result(place: Foreign, task: _Task) -> Anomaly:
 
 def _mapping(checks: Iterable[tuple[str, str | None, Foreign]], task: _Task) -> Report:
     anomalies = []
+    passes: list[Pass] = []
     passed = not_run = 0
     for name, column, check in checks:
         success = check.at("success")
@@ -181,9 +183,12 @@ def _mapping(checks: Iterable[tuple[str, str | None, Foreign]], task: _Task) -> 
             not_run += 1
         elif success.flag():
             passed += 1
+            passes += check.passes(
+                _identity, check, task, table=_table_of_mapping(task), name=check.but(name)
+            )
         else:
             anomalies.append(_from_check(name, column, check, task))
-    return Report(anomalies=anomalies, passed=passed, not_run=not_run)
+    return Report(anomalies=anomalies, passed=passed, passes=passes, not_run=not_run)
 
 
 def _from_check(name: str, column: str | None, check: Foreign, task: _Task) -> Anomaly:
@@ -198,8 +203,7 @@ def _from_check(name: str, column: str | None, check: Foreign, task: _Task) -> A
     return _anomaly(
         check,
         task,
-        # An operator that has a mapping has a table, so that here the dataset stands for it.
-        table=task.table if task.table.value else task.dataset,
+        table=_table_of_mapping(task),
         name=check.but(name),
         columns=[column] if column else [],
         severity=Severity.HIGH,
@@ -228,19 +232,41 @@ def _from_exception(place: Foreign, task: _Task) -> Anomaly:
 
 
 def _anomaly(place: Foreign, task: _Task, *, table: Foreign, name: Foreign, **fields: Any) -> Anomaly:
-    named = task.dataset if task.dataset.value else table
-    dataset = named if table.value else task.home(place)
-    if not dataset.value:
+    identity = _identity(place, task, table=table, name=name)
+    if not identity["dataset"].value:
         raise place.refuse("no table is named here: give the option dataset, or dag_id and task_id")
     return place.anomaly(
-        source=SOURCE,
-        dataset=dataset,
-        check_id=name.but(short_id(name.value) if table.value else task.check_id(name.value)),
-        check_name=name,
-        partition_key=task.partition_key,
+        **identity,
         failed_unit="rows" if fields.get("failed_count") is not None else None,
         **fields,
     )
+
+
+def _identity_of_result(result: Foreign, task: _Task) -> dict[str, Any]:
+    name = result.at("name")
+    return _identity(result, task, table=_table_of(result, task), name=name.but(name.text()))
+
+
+def _identity(place: Foreign, task: _Task, *, table: Foreign, name: Foreign) -> dict[str, Any]:
+    """Return what tells this check from others, failed or not."""
+    named = task.dataset if task.dataset.value else table
+    return {
+        "source": SOURCE,
+        "dataset": named if table.value else task.home(place),
+        "check_id": name.but(short_id(name.value) if table.value else task.check_id(name.value)),
+        "check_name": name,
+        "partition_key": task.partition_key,
+    }
+
+
+def _table_of(result: Foreign, task: _Task) -> Foreign:
+    table = _name_at(result.at("table"))
+    return table if table.value else task.table
+
+
+def _table_of_mapping(task: _Task) -> Foreign:
+    # An operator that has a mapping has a table, so that here the dataset stands for it.
+    return task.table if task.table.value else task.dataset
 
 
 def _name_at(place: Foreign) -> Foreign:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from itertools import islice
 
 from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option, sample_count
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Report
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Pass, Report
 from airflow_provider_servicenow_dq.anomalies.places import shown
 
 SOURCE = "custom"
+
+#: Says of a check, in the place of an anomaly's status, that there is none.
+_PASSED = "passed"
 
 
 def recognises(payload: object) -> bool:
@@ -26,7 +29,8 @@ def read(payload: object, *, dataset: str | None = None, samples: int | bool = 0
     """Read one anomaly or a list of them.
 
     :param payload: A dict with ``dataset``, ``check_name`` and whatever else of the model's fields is known;
-        ``source`` defaults to ``custom``, null is the same as missing.
+        ``source`` defaults to ``custom``, null is the same as missing. One whose ``status`` is ``passed``
+        says that the check found nothing: it is no anomaly.
     :param dataset: Stands in where a dict has none.
     :param samples: How many of its ``samples`` each anomaly keeps as text, up to 100; true keeps all. Rows
         may hold personal data, so they are dropped otherwise.
@@ -35,7 +39,19 @@ def read(payload: object, *, dataset: str | None = None, samples: int | bool = 0
     places = top.each() if isinstance(payload, (list, tuple)) else [top]
     kept = sample_count(SOURCE, samples)
     stand_in = option(SOURCE, "dataset", dataset)
-    return Report(anomalies=[_anomaly(place, stand_in, kept) for place in places])
+    anomalies = []
+    passes = []
+    for place in places:
+        if _has_passed(place.value):
+            passes.append(Pass.of(_anomaly(place.but({**place.value, "status": None}), stand_in, 0)))
+        else:
+            anomalies.append(_anomaly(place, stand_in, kept))
+    return Report(anomalies=anomalies, passed=len(passes), passes=passes)
+
+
+def _has_passed(value: object) -> bool:
+    status = value.get("status") if isinstance(value, Mapping) else None
+    return isinstance(status, str) and status.lower() == _PASSED
 
 
 def _anomaly(place: Foreign, dataset: Foreign, kept: int) -> Anomaly:

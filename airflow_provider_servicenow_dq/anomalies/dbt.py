@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_servicenow_dq.anomalies.documents import document
 from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option, unique
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Pass, Report, Severity
 
 SOURCE = "dbt"
 
@@ -62,6 +62,7 @@ def read(payload: object, *, manifest: object = None) -> Report:
     nodes = option(SOURCE, "manifest", document(SOURCE, manifest)).maybe("nodes")
 
     anomalies = []
+    passes: list[Pass] = []
     passed = not_run = 0
     for result in top.at("results").each():
         meaning = result.at("status").chosen(_MEANINGS)
@@ -70,30 +71,20 @@ def read(payload: object, *, manifest: object = None) -> Report:
             anomalies.append(_anomaly(result, nodes, detected_at, kind=kind, severity=severity))
         elif meaning == _PASSED:
             passed += result.at("unique_id").text().startswith(_TESTS)
+            passes += result.passes(_identity, result, nodes, detected_at)
         else:
             not_run += 1
-    return Report(anomalies=anomalies, passed=passed, not_run=not_run)
+    return Report(anomalies=anomalies, passed=passed, passes=passes, not_run=not_run)
 
 
 def _anomaly(result: Foreign, nodes: Foreign, detected_at: Foreign, **fields: Any) -> Anomaly:
-    named = result.at("unique_id")
-    unique_id = named.text()
-    # test.<package>.<name>, for generic tests with a hash of the arguments behind it.
-    _, package, name, *_ = [*unique_id.split(".", 3), "", "", ""]
-    node = nodes.maybe(unique_id)
-    about = nodes.maybe(node.maybe("attached_node").text_or_none() or "")
-    relation = about.maybe("relation_name").text_or_none()
+    node, about = _described(result, nodes)
     test = node.maybe("test_metadata").maybe("name").text_or_none()
     failures = result.at("failures").count()
     return result.anomaly(
-        source=SOURCE,
-        source_instance=named.but(package) if package else None,
-        dataset=about.maybe("relation_name").but(_QUOTES.sub("", relation)) if relation else named,
-        check_id=named,
-        check_name=node.maybe("name") if node.maybe("name").text_or_none() else named.but(name or unique_id),
+        **_identity(result, nodes, detected_at),
         type=node.maybe("test_metadata").maybe("name") if test else None,
         columns=unique([node.maybe("column_name").text_or_none()]),
-        detected_at=detected_at,
         failed_count=failures,
         failed_unit=_UNITS.get(test or "", "rows")
         if node.value is not None and failures is not None
@@ -103,6 +94,32 @@ def _anomaly(result: Foreign, nodes: Foreign, detected_at: Foreign, **fields: An
         owner=_owner(node) or _owner(about),
         **fields,
     )
+
+
+def _identity(result: Foreign, nodes: Foreign, detected_at: Foreign) -> dict[str, Any]:
+    """Return what tells this node from others and this run from others, failed or not."""
+    named = result.at("unique_id")
+    unique_id = named.text()
+    # test.<package>.<name>, for generic tests with a hash of the arguments behind it.
+    _, package, name, *_ = [*unique_id.split(".", 3), "", "", ""]
+    node, about = _described(result, nodes)
+    relation = about.maybe("relation_name").text_or_none()
+    return {
+        "source": SOURCE,
+        "source_instance": named.but(package) if package else None,
+        "dataset": about.maybe("relation_name").but(_QUOTES.sub("", relation)) if relation else named,
+        "check_id": named,
+        "check_name": node.maybe("name")
+        if node.maybe("name").text_or_none()
+        else named.but(name or unique_id),
+        "detected_at": detected_at,
+    }
+
+
+def _described(result: Foreign, nodes: Foreign) -> tuple[Foreign, Foreign]:
+    """Return the node in the manifest, and the one that it is about."""
+    node = nodes.maybe(result.at("unique_id").text())
+    return node, nodes.maybe(node.maybe("attached_node").text_or_none() or "")
 
 
 def _owner(node: Foreign) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Pass
 from airflow_provider_servicenow_dq.anomalies.places import joined, not_json, shown, step_to
 from airflow_provider_servicenow_dq.anomalies.values import MAX_ENTRIES
 from airflow_provider_servicenow_dq.exceptions import AnomalyFormatError
@@ -164,6 +164,18 @@ class Foreign:
         for step in steps[1:] if isinstance(origin, Foreign) else steps:
             path = joined(path, f"[{step}]" if isinstance(step, int) else step_to(step))
         raise AnomalyFormatError(self.source, path, reason)
+
+    def passes(self, identity: Callable[..., Mapping[str, Any]], *args: Any, **options: Any) -> list[Pass]:
+        """Return the pass that this place describes, or none where it does not say of which check.
+
+        :param identity: Returns, for the other arguments, the fields of :class:`Anomaly` that tell the
+            check's anomaly from others.
+        """
+        try:
+            return [Pass.of(self.anomaly(**identity(*args, **options)))]
+        except AnomalyFormatError:
+            # Nothing is wrong with the data, so nobody is stopped; it just resolves nothing.
+            return []
 
 
 def first_fault(refusal: ValidationError) -> tuple[tuple[int | str, ...], str]:

@@ -19,7 +19,7 @@ from typing import Any
 from airflow_provider_servicenow_dq.anomalies.documents import document
 from airflow_provider_servicenow_dq.anomalies.expectation import arguments_of, columns_of, expected, written
 from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option, sample_count, unique
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Pass, Report, Severity
 from airflow_provider_servicenow_dq.anomalies.values import MAX_NAME, cut, short_id
 
 SOURCE = "great_expectations"
@@ -105,15 +105,17 @@ def read(
     )
 
     anomalies = []
+    passes: list[Pass] = []
     passed = 0
     for validation, name in zip(validations, _datasets(top, dataset, len(validations)), strict=True):
         context = _context(validation, name, asked)
         for result in _results(validation):
             if result.at("success").flag():
                 passed += 1
+                passes += result.passes(_identity, result, context)
             else:
                 anomalies.append(_anomaly(result, context, asked))
-    return Report(anomalies=anomalies, passed=passed)
+    return Report(anomalies=anomalies, passed=passed, passes=passes)
 
 
 def _without_rows(found: dict[str, Any]) -> dict[str, Any]:
@@ -177,23 +179,16 @@ def _results(validation: Foreign) -> Iterator[Foreign]:
 def _anomaly(result: Foreign, context: dict[str, Any], asked: _Asked) -> Anomaly:
     config = result.at("expectation_config")
     full = config.value is not None
-    named = _named(config, result)
-    expectation = named.word()
-    kwargs = config.at("kwargs") if full else result.at("kwargs")
-    arguments = arguments_of(kwargs)
-    columns = columns_of(arguments)
+    expectation = _named(config, result).word()
+    arguments = _arguments(config, result)
     severity = config.maybe("severity")
     outcome = result.at("result")
     failed, total = outcome.maybe("unexpected_count").count(), outcome.maybe("element_count").count()
     errors = _errors(result.at("exception_info"))
     return result.anomaly(
-        source=SOURCE,
-        check_id=named.but(short_id(f"{expectation}({written(arguments)})")),
-        check_name=named.but(
-            cut(f"{expectation} ({', '.join(columns)})" if columns else expectation, MAX_NAME)
-        ),
+        **_identity(result, context),
         kind=_kind(expectation, could_not_run=bool(errors)),
-        columns=columns,
+        columns=columns_of(arguments),
         severity=severity.chosen(_SEVERITIES) if severity.value is not None else _severity(asked, full=full),
         failed_count=failed,
         total_count=total,
@@ -203,8 +198,27 @@ def _anomaly(result: Foreign, context: dict[str, Any], asked: _Asked) -> Anomaly
         message="\n".join(errors) or _sentence(failed, total),
         owner=_owner(config),
         samples=[row.row_text() for row in _samples(outcome, asked.samples)],
-        **context,
     )
+
+
+def _identity(result: Foreign, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells this expectation from others and this run from others, met or not."""
+    config = result.at("expectation_config")
+    named = _named(config, result)
+    expectation = named.word()
+    arguments = _arguments(config, result)
+    columns = columns_of(arguments)
+    name = f"{expectation} ({', '.join(columns)})" if columns else expectation
+    return {
+        "source": SOURCE,
+        "check_id": named.but(short_id(f"{expectation}({written(arguments)})")),
+        "check_name": named.but(cut(name, MAX_NAME)),
+        **context,
+    }
+
+
+def _arguments(config: Foreign, result: Foreign) -> dict[str, Any]:
+    return arguments_of((result if config.value is None else config).at("kwargs"))
 
 
 def _named(config: Foreign, result: Foreign) -> Foreign:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 (pydantic reads it)
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -180,11 +182,33 @@ class Anomaly(BaseModel):
         return self.status not in ARCHIVED_STATUSES
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A check that ran and found nothing, and what makes it the same check as an anomaly's.
+
+    A report may hold very many, so it keeps nothing else.
+
+    :param detected_at: When it ran, in UTC; ``None`` where the source does not say.
+    """
+
+    source: str
+    fingerprint: str
+    external_id: str | None = None
+    detected_at: datetime | None = None
+
+    @classmethod
+    def of(cls, anomaly: Anomaly) -> Pass:
+        """Return the pass of the check that would have reported this anomaly."""
+        return cls(anomaly.source, anomaly.fingerprint, anomaly.external_id, anomaly.detected_at)
+
+
 class Report(BaseModel):
     """What one payload says.
 
     :param anomalies: One for each thing that failed or could not run, in the payload's order.
     :param passed: How many checks ran and passed.
+    :param passes: What ran well, as far as the payload says what that was: the checks that passed, and in dbt
+        the models that were built as well.
     :param not_run: How many were skipped; that is neither a pass nor a failure.
     """
 
@@ -192,10 +216,11 @@ class Report(BaseModel):
 
     anomalies: list[Anomaly] = []
     passed: int = 0
+    passes: list[Pass] = []
     not_run: int = 0
 
 
-def anomaly_key(anomaly: Anomaly, namespace: str = "") -> str:
+def anomaly_key(anomaly: Anomaly | Pass, namespace: str = "") -> str:
     """Return 32 hex digits that two reports share when they are about the same problem.
 
     :param namespace: The environment; the same problem in two environments is two problems.
@@ -218,7 +243,7 @@ def key_of(correlation: str) -> str:
 
 
 def occurrence_id(
-    anomaly: Anomaly,
+    anomaly: Anomaly | Pass,
     *,
     dag_id: str | None = None,
     run_id: str | None = None,
@@ -236,6 +261,8 @@ def occurrence_id(
         # -1 is how Airflow numbers a task that is not mapped.
         index = -1 if map_index is None else map_index
         return f"in:{_hash(dag_id or '', run_id, task_id or '', str(index))}"
+    if isinstance(anomaly, Pass):
+        return f"is:{_hash('passed', anomaly.fingerprint)}"
     content = anomaly.model_dump(mode="json", exclude=_NOT_CONTENT)
     return f"is:{_hash(json.dumps(content, sort_keys=True))}"
 

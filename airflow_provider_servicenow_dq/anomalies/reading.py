@@ -55,6 +55,7 @@ def _read(payload: object, source: str, options: dict[str, Any], *, path: str, d
         return Report(
             anomalies=[anomaly for report in reports for anomaly in report.anomalies],
             passed=sum(report.passed for report in reports),
+            passes=[each for report in reports for each in report.passes],
             not_run=sum(report.not_run for report in reports),
         )
     try:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, unique
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Pass, Report, Severity
 from airflow_provider_servicenow_dq.anomalies.values import MAX_NAME, cut, short_id
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def read_session(session: Foreign, asked: Asked) -> Report:
     return Report(
         anomalies=anomalies,
         passed=sum(report.passed for report in reports),
+        passes=[each for report in reports for each in report.passes],
         not_run=sum(report.not_run for report in reports),
     )
 
@@ -101,6 +102,7 @@ def read_contract(place: Foreign, asked: Asked) -> Report:
     if contract.at("check_results").value is None:
         raise contract.at("check_results").refuse("the list of results is due here")
     anomalies = []
+    passes: list[Pass] = []
     passed = not_run = 0
     for result in map(_opened, contract.at("check_results").each()):
         outcome = _name(result.at("outcome")).chosen(_OUTCOMES)
@@ -108,12 +110,13 @@ def read_contract(place: Foreign, asked: Asked) -> Report:
             anomalies.append(_anomaly(result, dataset, detected_at, asked, outcome))
         elif outcome == _PASSED:
             passed += 1
+            passes += result.passes(_identity, result, dataset, detected_at)
         else:
             not_run += 1
     if _name(contract.at("status")).value == "ERROR" or contract.at("error").value is not None:
         words = "\n".join(unique([_words(contract.at("error")), _said(contract.at("log_records"))]))
         anomalies.append(_error(place, dataset, "contract", detected_at, words))
-    return Report(anomalies=anomalies, passed=passed, not_run=not_run)
+    return Report(anomalies=anomalies, passed=passed, passes=passes, not_run=not_run)
 
 
 def _anomaly(
@@ -123,29 +126,43 @@ def _anomaly(
     kind = check.at("type").text_or_none() or ""
     measured = result.at("diagnostic_metric_values")
     failed = measured.maybe(_COUNTS.get(kind, "")).count()
-    path = check.at("check_path").text_or_none() or check.at("relative_path").text_or_none()
-    identity = check.at("identity").text_or_none() or path
-    column = check.at("column_name").text_or_none()
-    name = _titled(check.at("name").text_or_none() or kind or path or "", column)
-    if not identity:
-        raise check.refuse("neither identity nor check_path says which check this is")
     return result.anomaly(
-        source=result.source,
-        dataset=dataset,
-        check_id=check.but(short_id(identity)),
-        check_name=check.at("name").but(cut(name, MAX_NAME)),
+        **_identity(result, dataset, detected_at),
         kind=_KINDS.get(kind, Kind.CHECK_FAILED),
         type=check.at("type"),
-        columns=unique([column]),
-        detected_at=detected_at,
+        columns=unique([check.at("column_name").text_or_none()]),
         failed_count=failed,
         total_count=None if failed is None else measured.maybe("check_rows_tested").count(),
         failed_unit=None if failed is None else "rows",
         observed=result.at("threshold_value").scalar_text(),
         expected=_expected(check, severity),
-        message=path,
+        message=_path(check),
         **asked.fields(check.at("attributes").entries(), otherwise=severity),
     )
+
+
+def _identity(result: Foreign, dataset: Foreign, detected_at: Foreign) -> dict[str, Any]:
+    """Return what tells this check from others and this run from others, failed or not."""
+    check = _opened(result.at("check"))
+    path = _path(check)
+    identity = check.at("identity").text_or_none() or path
+    if not identity:
+        raise check.refuse("neither identity nor check_path says which check this is")
+    kind = check.at("type").text_or_none()
+    name = _titled(
+        check.at("name").text_or_none() or kind or path or "", check.at("column_name").text_or_none()
+    )
+    return {
+        "source": result.source,
+        "dataset": dataset,
+        "check_id": check.but(short_id(identity)),
+        "check_name": check.at("name").but(cut(name, MAX_NAME)),
+        "detected_at": detected_at,
+    }
+
+
+def _path(check: Foreign) -> str | None:
+    return check.at("check_path").text_or_none() or check.at("relative_path").text_or_none()
 
 
 def _titled(name: str, column: str | None) -> str:

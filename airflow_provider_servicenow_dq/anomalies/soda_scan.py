@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, unique
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Report, Severity
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Pass, Report, Severity
 from airflow_provider_servicenow_dq.anomalies.values import MAX_NAME, cut, short_id
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def read(scan: Foreign, asked: Asked) -> Report:
         for metric in scan.at("metrics").each()
     }
     anomalies = []
+    passes: list[Pass] = []
     passed = not_run = 0
     for check in [*scan.at("checks").each(), *scan.at("automatedMonitoringChecks").each()]:
         outcome = check.at("outcome")
@@ -59,9 +60,11 @@ def read(scan: Foreign, asked: Asked) -> Report:
             not_run += 1
         elif severity is None:
             passed += 1
+            passes += check.passes(_identity, scan, check, asked)
         else:
             anomalies.append(_anomaly(scan, check, metrics, asked, severity))
-    return Report(anomalies=[*anomalies, *_errors(scan, asked)], passed=passed, not_run=not_run)
+    found = [*anomalies, *_errors(scan, asked)]
+    return Report(anomalies=found, passed=passed, passes=passes, not_run=not_run)
 
 
 def _anomaly(
@@ -74,23 +77,30 @@ def _anomaly(
     metric = next((metrics.get(place.text()) for place in check.at("metrics").each()), None)
     found = check.at("diagnostics")
     schema = _schema_events(found)
-    own_id = check.at("source_identity").text_or_none() or check.at("identities").maybe("v4").text_or_none()
     return check.anomaly(
-        source=scan.source,
-        dataset=_dataset(check, asked),
-        # Soda's own changes with the threshold; one that the user has given does not.
-        check_id=check.at("identity").but(short_id(own_id or check.at("identity").text())),
-        check_name=check.at("name").but(cut(check.at("name").text(), MAX_NAME)),
+        **_identity(scan, check, asked),
         kind=_kind(check, found, metric),
         type=check.at("type"),
         columns=unique([check.at("column").text_or_none(), *schema]),
-        detected_at=scan.at("dataTimestamp"),
         observed=_observed(found),
         expected=_expected(found, check.at("outcome").text()),
         message="\n".join([*_reasons(check), *schema.values()]) or None,
         **_counted(found, metric),
         **asked.fields(attributes, otherwise=severity),
     )
+
+
+def _identity(scan: Foreign, check: Foreign, asked: Asked) -> dict[str, Any]:
+    """Return what tells this check from others and this scan from others, failed or not."""
+    own_id = check.at("source_identity").text_or_none() or check.at("identities").maybe("v4").text_or_none()
+    return {
+        "source": scan.source,
+        "dataset": _dataset(check, asked),
+        # Soda's own changes with the threshold; one that the user has given does not.
+        "check_id": check.at("identity").but(short_id(own_id or check.at("identity").text())),
+        "check_name": check.at("name").but(cut(check.at("name").text(), MAX_NAME)),
+        "detected_at": scan.at("dataTimestamp"),
+    }
 
 
 def _dataset(place: Foreign, asked: Asked) -> Foreign:

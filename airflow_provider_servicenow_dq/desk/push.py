@@ -57,7 +57,7 @@ class Pushed:
 
 
 #: Makes the intents of one anomaly for one of its addresses.
-_Drafting = Callable[["Connection", Anomaly, str, Address], Iterator[Draft]]
+Drafting = Callable[["Connection", Anomaly, str, Address], Iterator[Draft]]
 
 
 def push_status(
@@ -108,7 +108,7 @@ def push_status(
             key=key,
         )
 
-    return _push(desk, anomalies, drafting, rules=rules, run=run)
+    return push(desk, anomalies, drafting, rules=rules, run=run)
 
 
 def push_comments(
@@ -142,7 +142,7 @@ def push_comments(
                 key=key,
             )
 
-    return _push(desk, anomalies, drafting, rules=rules, run=run)
+    return push(desk, anomalies, drafting, rules=rules, run=run)
 
 
 def _not_in_step(desk: Desk, anomalies: Sequence[Anomaly], what: str) -> Pushed:
@@ -165,9 +165,12 @@ def _effects(rules: Project, on_status: Mapping[str, str] | None) -> dict[Status
     return effects
 
 
-def _push(
-    desk: Desk, anomalies: Sequence[Anomaly], drafting: _Drafting, *, rules: Project, run: Run
-) -> Pushed:
+def push(desk: Desk, anomalies: Sequence[Anomaly], drafting: Drafting, *, rules: Project, run: Run) -> Pushed:
+    """Record what is drafted for the tickets of anomalies, and deliver it.
+
+    :param drafting: Makes the intents of an anomaly for the ticket at an address, in the transaction that
+        records them.
+    """
     crew = Crew(desk, run.dag_run)
     table = rules.table
     with desk.store.begin() as connection:
@@ -212,7 +215,7 @@ def _record(
     desk: Desk,
     anomalies: Sequence[Anomaly],
     keys: Mapping[int, str],
-    drafting: _Drafting,
+    drafting: Drafting,
     *,
     table: str,
     run: Run,

@@ -21,6 +21,7 @@ from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.desk import group
 from airflow_provider_servicenow_dq.desk.clear import Clearing, deliver_waiting
 from airflow_provider_servicenow_dq.desk.open import Opening, open_tickets
+from airflow_provider_servicenow_dq.desk.passes import resolve_passed
 from airflow_provider_servicenow_dq.desk.result import MOST_BYTES, for_xcom
 from airflow_provider_servicenow_dq.exceptions import DeliveryRefusedError
 from airflow_provider_servicenow_dq.store import waiting
@@ -34,7 +35,7 @@ from airflow_provider_servicenow_dq.tickets.text import cut
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Pass
     from airflow_provider_servicenow_dq.client.table import Record
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.order import Order
@@ -141,9 +142,12 @@ class Rehearsed:
         ]
 
 
-def rehearse_opening(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run: Run) -> Rehearsed:
+def rehearse_opening(
+    desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run: Run, passes: Sequence[Pass] = ()
+) -> Rehearsed:
     """Return what :func:`~airflow_provider_servicenow_dq.desk.open.open_tickets` would do.
 
+    :param passes: Tickets that these would resolve are among the writes.
     :param desk: Its store need not exist yet.
     """
     keys = {anomaly_key(anomaly, desk.namespace): anomaly for anomaly in anomalies}
@@ -152,10 +156,17 @@ def rehearse_opening(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, 
         for anomaly in anomalies:
             shared = group.group_correlation(order.project.group_by, anomaly, run, namespace=desk.namespace)
             correlations.add(shared)
-    with _stage(desk, keys=keys, correlations=correlations, run=run) as (stage, listener):
+    counted = passes if order.project.resolve_after else ()
+    keys_of_all = {*keys, *(anomaly_key(each, desk.namespace) for each in counted)}
+    with _stage(desk, keys=keys_of_all, correlations=correlations, run=run) as (stage, listener):
         opening = open_tickets(stage, anomalies, order=order, run=run)
+        resolved = resolve_passed(stage, counted, failed=anomalies, rules=order.project, run=run)
     return Rehearsed(
-        dataclasses.replace(opening, results=[_rehearsed(result) for result in opening.results]),
+        Opening(
+            [_rehearsed(result) for result in opening.results],
+            list(dict.fromkeys([*opening.failures, *resolved.failures])),
+            [*opening.pending, *resolved.pending],
+        ),
         listener.writes,
         list(_shares(opening.results, listener.writes)),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Report
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.open import Opening
     from airflow_provider_servicenow_dq.desk.order import Order
@@ -76,6 +76,8 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
     :param group_by: ``dataset`` or ``dag_run``: many anomalies in one ticket.
     :param min_severity: Anomalies below it get no ticket.
     :param max_new_tickets: New tickets in one DAG run; the rest share one roll-up ticket.
+    :param resolve_after: Passes in a row of an anomaly's check that resolve its ticket, 24 hours after it was
+        last seen at the earliest; 0 is never. Skipped, missing and broken checks are no passes.
     :param project: The rules: id or key of a project; by default the built-in ones. (templated)
     :param servicenow_conn_id: The Airflow connection to use, unless the project names one. (templated)
     :param dry_run: Send nothing, write nothing down; log what would be sent, and return it in each result's
@@ -124,6 +126,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         group_by: str | None = None,
         min_severity: str | None = None,
         max_new_tickets: int | None = None,
+        resolve_after: int | None = None,
         project: str | None = None,
         servicenow_conn_id: str = ServiceNowHook.default_conn_name,
         dry_run: bool = False,
@@ -153,6 +156,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         self.group_by = group_by
         self.min_severity = min_severity
         self.max_new_tickets = max_new_tickets
+        self.resolve_after = resolve_after
         self.project = project
         self.servicenow_conn_id = servicenow_conn_id
         self.dry_run = dry_run
@@ -161,6 +165,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         """Record the report, deliver it, and return the results."""
         from airflow_provider_servicenow_dq.anomalies.reading import read_report  # noqa: PLC0415 (DAG files pay for it)
         from airflow_provider_servicenow_dq.desk.open import open_tickets  # noqa: PLC0415 (loads SQLAlchemy)
+        from airflow_provider_servicenow_dq.desk.passes import resolve_passed  # noqa: PLC0415 (loads SQLAlchemy)
         from airflow_provider_servicenow_dq.desk.result import for_xcom  # noqa: PLC0415 (loads SQLAlchemy)
         from airflow_provider_servicenow_dq.hooks.desk import open_desk  # noqa: PLC0415 (loads requests)
         from airflow_provider_servicenow_dq.hooks.projects import choose  # noqa: PLC0415 (loads pydantic)
@@ -173,25 +178,31 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         order, run = self._order(project), run_of(context)
         with open_desk(hook, only_reads=self.dry_run) as desk:
             if self.dry_run:
-                results, opening = self._rehearse(desk, report.anomalies, order=order, run=run)
+                results, opening = self._rehearse(desk, report, order=order, run=run)
+                failures, pending = opening.failures, opening.pending
             else:
                 opening = open_tickets(desk, report.anomalies, order=order, run=run)
                 results = [for_xcom(result) for result in opening.results]
+                resolved = resolve_passed(
+                    desk, report.passes, failed=report.anomalies, rules=order.project, run=run
+                )
+                self._say_resolved(resolved.results)
+                failures = list(dict.fromkeys([*opening.failures, *resolved.failures]))
+                pending = [*opening.pending, *resolved.pending]
         self._say(report.anomalies, opening.results, context)
-        if opening.failures:
+        if failures:
             if "ti" in context:
                 context["ti"].xcom_push(key="return_value", value=results)
-            wait = longest_wait(opening.pending)
-            raise failure(opening.failures, refused=not opening.pending, retry_after=wait)
+            raise failure(failures, refused=not pending, retry_after=longest_wait(pending))
         return results
 
     def _rehearse(
-        self, desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run: Run
+        self, desk: Desk, report: Report, *, order: Order, run: Run
     ) -> tuple[list[dict[str, Any]], Opening]:
         from airflow_provider_servicenow_dq.desk.rehearsal import rehearse_opening  # noqa: PLC0415 (loads SQLAlchemy)
 
         self.log.info("Dry run: what follows is tried out, and nothing is sent")
-        rehearsed = rehearse_opening(desk, anomalies, order=order, run=run)
+        rehearsed = rehearse_opening(desk, report.anomalies, order=order, run=run, passes=report.passes)
         say_writes(rehearsed.writes)
         return rehearsed.for_xcom(), rehearsed.opening
 
@@ -204,6 +215,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
             "group_by": self.group_by,
             "min_severity": self.min_severity,
             "max_new_tickets": self.max_new_tickets,
+            "resolve_after": self.resolve_after,
         }
         rules = project.changed({name: value for name, value in asked.items() if value is not None})
         return Order(rules, self._columns(), None if self.priority is None else str(self.priority))
@@ -219,6 +231,11 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
                 f"{', '.join(both)} given twice: as a parameter and in additional_fields"
             )
         return {name: column_text(value) for name, value in {**columns, **additional}.items()}
+
+    def _say_resolved(self, results: Sequence[Mapping[str, Any]]) -> None:
+        for result in results:
+            if result["action"] != "suppressed":
+                self.log.info("Its check passes again: %s", result["message"])
 
     def _say(
         self, anomalies: Sequence[Anomaly], results: Sequence[Mapping[str, Any]], context: Context

@@ -89,6 +89,8 @@ class Project(BaseModel):
     :param journal: Where comments go: work notes, or the comments that the caller reads as well.
     :param min_severity: Anomalies below it get no ticket.
     :param max_new_tickets: New tickets in one DAG run; the rest share one roll-up ticket.
+    :param resolve_after: Passes in a row of an anomaly's check that resolve its ticket, 24 hours after it was
+        last seen at the earliest; 0 is never, for a check that passes does not say that the cause is gone.
     :param close_code: Resolution code of tickets that we resolve; by default chosen from the instance's own.
     """
 
@@ -117,6 +119,7 @@ class Project(BaseModel):
     journal: Literal["work_notes", "comments"] = "work_notes"
     min_severity: Severity = "info"
     max_new_tickets: Annotated[int, Field(ge=1)] = 50
+    resolve_after: Annotated[int, Field(ge=0)] = 0
     close_code: str | None = None
 
     @model_validator(mode="after")

@@ -66,6 +66,17 @@ def know_status(connection: Connection, key: str, anomaly: Anomaly, *, now: date
     upsert(connection, _table, [row], keys=("key",), update=("status", "content", "last_seen_at"))
 
 
+def contents(connection: Connection, keys: Iterable[str]) -> dict[str, Anomaly]:
+    """Return what was last said of anomalies, by their keys."""
+    return {
+        row.key: Anomaly.model_validate(row.content)
+        for batch in batches(keys)
+        for row in connection.execute(
+            sa.select(_table.c.key, _table.c.content).where(_table.c.key.in_(batch))
+        )
+    }
+
+
 def count_open(connection: Connection, keys: Iterable[str]) -> int:
     """Return how many of these anomalies somebody has to look at; one that is not known counts."""
     archived = tuple(str(status) for status in ARCHIVED_STATUSES)

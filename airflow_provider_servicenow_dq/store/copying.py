@@ -60,10 +60,23 @@ def copy_work(
     links = _matching(source, schema.link, schema.link.c.ticket_id, ids)
     members = {*keys, *(row["key"] for row in links)}
     _put(target, schema.anomaly, _matching(source, schema.anomaly, schema.anomaly.c.key, members))
+    _put(target, schema.occurrence, _newest_occurrences(source, keys))
+    _put(target, schema.check_pass, _matching(source, schema.check_pass, schema.check_pass.c.key, keys))
     _put(target, schema.ticket, tickets)
     _put(target, schema.link, links)
     _put(target, schema.known_note, _matching(source, schema.known_note, schema.known_note.c.ticket_id, ids))
     _put(target, schema.outbox, [_waiting(row, ids) for row in entries])
+
+
+def _newest_occurrences(source: Connection, keys: Iterable[str]) -> _Rows:
+    """Return when each anomaly was seen last; how often before that decides nothing."""
+    table, others = schema.occurrence, schema.occurrence.alias()
+    newest = sa.select(sa.func.max(_seen_at(others))).where(others.c.key == table.c.key).scalar_subquery()
+    return _matching(source, table, table.c.key, keys, _seen_at(table) == newest)
+
+
+def _seen_at(occurrences: sa.FromClause) -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(occurrences.c.detected_at, occurrences.c.recorded_at)
 
 
 def _waiting(row: dict[str, Any], tickets: Collection[int]) -> dict[str, Any]:

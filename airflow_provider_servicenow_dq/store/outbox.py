@@ -125,6 +125,11 @@ def record(
     return [found[_draft_identity(draft)] for draft in drafts]
 
 
+def is_recorded(connection: Connection, draft: Draft) -> bool:
+    """Whether an intent was written down before, whatever has become of it."""
+    return any(True for _ in _find(connection, [draft]))
+
+
 def _renew(
     connection: Connection,
     drafts: Sequence[Draft],

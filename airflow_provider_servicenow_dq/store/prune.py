@@ -108,6 +108,7 @@ def _prune_anomalies(
         ),
         anomalies=_remove(connection, _anomalies, _anomalies.c.key.in_(keys), dry_run=dry_run),
     )
+    _remove(connection, schema.check_pass, schema.check_pass.c.key.in_(keys), dry_run=dry_run)
     return keys[-1] if keys else None, pruned
 
 

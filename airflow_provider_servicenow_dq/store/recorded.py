@@ -63,6 +63,26 @@ def newest(connection: Connection, address: Address, *, kind: str, key: str) -> 
     return (outbox.by_ids(connection, ids[-1:])[ids[-1]] if ids else None), len(ids)
 
 
+def keys_of(connection: Connection, task: str, addresses: Iterable[Address], *, kind: str) -> set[str]:
+    """Return for which anomalies a task instance has recorded something of a kind at these addresses.
+
+    :param addresses: Of one instance and table.
+    """
+    found: set[str] = set()
+    for batch in batches(addresses):
+        rows = connection.execute(
+            sa.select(_table.c.key).where(
+                _table.c.instance == batch[0].instance,
+                _table.c.table_name == batch[0].table,
+                _table.c.correlation_id.in_([address.correlation_id for address in batch]),
+                _table.c.kind == kind,
+                _table.c.recorded_by == task,
+            )
+        )
+        found.update(rows.scalars())
+    return found
+
+
 def reports_of(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> list[Address]:
     """Return where reports of these anomalies wait, or are dead: their tickets are still to come."""
     found: dict[Address, None] = {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The newest migration.
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 
 #: Named so that the store can share a database with others.
 VERSION_TABLE: Final = "servicenow_dq_version"
@@ -67,6 +67,15 @@ occurrence = sa.Table(
     sa.Column("occurrence", sa.String(64), primary_key=True),
     sa.Column("detected_at", UtcDateTime),
     sa.Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+#: Passes of checks whose anomalies have tickets; they count while their anomaly was not seen after them.
+check_pass = sa.Table(
+    "dq_pass",
+    metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("occurrence", sa.String(64), primary_key=True),
+    sa.Column("passed_at", UtcDateTime, nullable=False),
 )
 
 ticket = sa.Table(

@@ -125,6 +125,17 @@ def status_note(anomaly: Anomaly, *, now: datetime) -> str:
     return f"{head}{anomaly.status.capitalize()}"
 
 
+def passed_note(anomaly: Anomaly, *, now: datetime, times: int, since: datetime) -> str:
+    """Return the note for an anomaly that counts as resolved since its check has passed again and again.
+
+    :param times: How often in a row.
+    :param since: When the anomaly was seen last.
+    """
+    head = f"{stamp(now)} {source_name(anomaly.source)} Anomaly Status: Resolved"
+    check = f"{one_line(anomaly.check_name)} on {one_line(anomaly.dataset)}"
+    return _note(head, f"{check} passed {times} times in a row, and did not fail since {stamp(since)}")
+
+
 def comment_note(anomaly: Anomaly, comment: Comment) -> str:
     """Return ``Comment from Qualytics: <text>``."""
     text = f"Comment from {source_name(anomaly.source)}: {comment.body}"

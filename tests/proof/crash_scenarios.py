@@ -184,6 +184,10 @@ def _resolve(scene: Scene) -> Pushed:
     return scene.push_status(scene.anomaly(status="resolved"))
 
 
+def _pass(scene: Scene) -> Pushed:
+    return scene.passed(scene.anomaly(hour=20), scene.anomaly(hour=24), resolve_after=2)
+
+
 def _activate(scene: Scene) -> Pushed:
     return scene.push_status(scene.anomaly(status="active"), run="next")
 
@@ -259,6 +263,14 @@ SCENARIOS: Final = (
     Scenario("a newcomer in a group", _join_the_group, _NOTED, _grouped, main=True),
     Scenario("a resolve", _resolve, ((RESOLVED, 1),), _opened, main=True),
     Scenario("an anomaly that is active again", _activate, ((IN_PROGRESS, 2),), _resolved_by_us),
+    Scenario("passes that resolve", _pass, ((RESOLVED, 1),), _opened, again=(SENT,)),
+    Scenario(
+        "passes that resolve and whose answer is lost",
+        _pass,
+        ((RESOLVED, 1),),
+        _fault("drop_after", "PATCH"),
+        begins=UNSENT,
+    ),
     Scenario("two equal comments", _comment_twice, ((NEW, 2),), _opened, main=True, again=(SENT,)),
     Scenario("names to look up", _with_names, _ONE),
     Scenario("a key field", _known_by_a_column_of_its_own, _ONE, instances=BOTH),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import requests
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Pass
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.names import Names
 from airflow_provider_servicenow_dq.client.table import TableApi
@@ -24,6 +24,7 @@ from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Desk, Run
 from airflow_provider_servicenow_dq.desk.open import Opening, open_tickets
 from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.desk.passes import resolve_passed
 from airflow_provider_servicenow_dq.desk.push import Pushed, push_comments, push_status
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.projects.project import Project
@@ -114,6 +115,12 @@ class Scene:
     def push_comments(self, *anomalies: Anomaly, run: str = "run", task: str = "push") -> Pushed:
         with self.desk() as desk:
             return push_comments(desk, anomalies, run=self.run(run, task))
+
+    def passed(self, *anomalies: Anomaly, run: str = "run", task: str = "task", **rules: Any) -> Pushed:
+        """Report that the checks of these anomalies passed."""
+        found = [Pass.of(anomaly) for anomaly in anomalies]
+        with self.desk() as desk:
+            return resolve_passed(desk, found, failed=(), rules=Project(**rules), run=self.run(run, task))
 
     def deliver_waiting(self) -> Opening:
         """Deliver all that waits, as the process does that looks after everybody's."""

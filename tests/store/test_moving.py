@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.exceptions import StoreError
-from airflow_provider_servicenow_dq.store import anomalies, claims, instances, outbox, schema, tickets
+from airflow_provider_servicenow_dq.store import anomalies, claims, instances, outbox, passes, schema, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.moving import export_store, import_store
 from airflow_provider_servicenow_dq.store.store import Store
@@ -23,6 +23,7 @@ def filled(store, address, draft, now):
     with store.begin() as connection:
         anomaly = Anomaly(source="custom", dataset="Ünïcode \U0001f600", check_name="c", detected_at=now)
         anomalies.remember(connection, [Sighting("k" * 32, "at:1", anomaly)], now=now)
+        passes.remember(connection, [passes.Passing("k" * 32, "at:2", now)])
         facts = {"created_by_us": True, "seen": 1, "seen_at_note": 1, "severity": "high"}
         record = {"sys_id": "f" * 32, "number": "INC1", "state": "1"}
         ticket = tickets.add(connection, address, record, made=True, noted_at=now, changed_at=now, **facts)

@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
-from airflow_provider_servicenow_dq.store import anomalies, outbox, schema, tickets
+from airflow_provider_servicenow_dq.store import anomalies, outbox, passes, schema, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft
+from airflow_provider_servicenow_dq.store.passes import Passing
 from airflow_provider_servicenow_dq.store.prune import Pruned, prune
 
 YEAR = timedelta(days=365)
@@ -33,6 +34,7 @@ def problem(store, past):
         anomaly = Anomaly(source="custom", dataset="nyc.flights", check_name=f"check {name}")
         with store.begin() as connection:
             anomalies.remember(connection, [Sighting(key, f"at:{number}", anomaly)], now=when)
+            passes.remember(connection, [Passing(key, f"at:{number}", when)])
             ticket = tickets.add(
                 connection,
                 address,
