@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_servicenow_dq.anomalies.model import Status
 from airflow_provider_servicenow_dq.desk import settle, twins
+from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
 from airflow_provider_servicenow_dq.store import anomalies, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
-from airflow_provider_servicenow_dq.tickets.incident import (
-    CANCELED,
-    COLUMN_LENGTHS,
-    ENDED,
-    IN_PROGRESS,
-    NEW,
-    RESOLVED,
-    state_label,
-)
+from airflow_provider_servicenow_dq.tickets.incident import CANCELED, COLUMN_LENGTHS
 from airflow_provider_servicenow_dq.tickets.text import cut
 
 if TYPE_CHECKING:
@@ -28,9 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.store.outbox import Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
-
-#: The only table whose states are known.
-_TABLE: Final = "incident"
+    from airflow_provider_servicenow_dq.tickets.states import States
 
 
 def append(
@@ -47,13 +39,14 @@ def append(
     if not entry.attempts and tickets.claim_note(connection, ticket.id, notes.note_hash(journal, text)):
         _unchanged(connection, desk, entry, ticket, f"{ticket.number} had this text before this store was")
         return None
-    if ticket.state in ENDED:
+    states = states_in(entry.payload, entry.address.table)
+    if states.is_ended(ticket.state):
         # Such a record is locked for everybody but administrators.
-        words = f"{ticket.number} is {state_label(ticket.state)}: nothing can be written on it any more"
+        words = f"{ticket.number} is {states.label(ticket.state)}: nothing can be written on it any more"
         _unchanged(connection, desk, entry, ticket, words, warnings=[words])
         return None
     if entry.kind == outbox.STATUS:
-        return _status(connection, entry, ticket, asked, run)
+        return _status(connection, entry, ticket, states, asked, run)
     return _step(entry, ticket, {journal: text}, run=run, action="noted", reason="a text of its own")
 
 
@@ -71,31 +64,37 @@ def _cancel(
     return _step(entry, twin, values, run=run, action="canceled", reason="a twin")
 
 
-def _status(connection: Connection, entry: Entry, ticket: Ticket, asked: Asked, run: str) -> Step:
-    text, effect = entry.payload["text"], entry.payload["effect"]
+def _status(
+    connection: Connection, entry: Entry, ticket: Ticket, states: States, asked: Asked, run: str
+) -> Step:
+    text, effect, status = entry.payload["text"], entry.payload["effect"], Status(entry.payload["status"])
     values = {notes.WORK_NOTES: text}
     if effect == "resolve":
-        kept_open = _kept_open_by(connection, ticket)
-        if kept_open:
+        resolving = states.resolving(status)
+        kept_open = (
+            _kept_open_by(connection, ticket, states)
+            if resolving is not None
+            else f"the project tells of no state of {states.table} that means resolved (status)"
+        )
+        if kept_open or resolving is None:
             return _step(entry, ticket, values, run=run, action="noted", reason=kept_open)
         code = entry.payload["close_code"] or asked.close_code
-        values |= {"state": RESOLVED, "close_notes": cut(text, COLUMN_LENGTHS["close_notes"])}
+        values |= {"state": resolving, "close_notes": cut(text, COLUMN_LENGTHS["close_notes"])}
         values |= {"close_code": code} if code else {}
         return _step(entry, ticket, values, run=run, action="resolved", reason="nothing on it is open")
-    if effect == "reopen" and settle.is_resolved_by_us(ticket):
-        values["state"] = IN_PROGRESS
+    reopening = states.reopening(status)
+    if effect == "reopen" and reopening is not None and settle.is_resolved_by_us(ticket, states):
+        values["state"] = reopening
         return _step(entry, ticket, values, run=run, action="reopened", reason="an anomaly is open again")
     return _step(entry, ticket, values, run=run, action="noted", reason="the status has changed")
 
 
-def _kept_open_by(connection: Connection, ticket: Ticket) -> str:
+def _kept_open_by(connection: Connection, ticket: Ticket, states: States) -> str:
     """Return why a ticket may not be resolved; nothing if it may."""
-    if ticket.address.table != _TABLE:
-        return f"only records of {_TABLE} are resolved"
     if not ticket.created_by_us:
         return f"{ticket.number} was not opened by us"
-    if ticket.state not in {NEW, IN_PROGRESS}:
-        return f"{ticket.number} is {state_label(ticket.state)}"
+    if ticket.state == tickets.UNKNOWN or not states.may_be_resolved(ticket.state):
+        return f"{ticket.number} is {states.label(ticket.state)}"
     members = tickets.members(connection, ticket.id)
     still_open = anomalies.count_open(connection, members)
     if still_open:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_servicenow_dq.desk import naming, twins
+from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError
 from airflow_provider_servicenow_dq.store import outbox, tickets
 from airflow_provider_servicenow_dq.tickets.incident import choose_close_code
@@ -55,12 +56,16 @@ def needs(waiting: Iterable[Entry], ticket: Ticket | None) -> Needs:
     :param ticket: Its newest ticket.
     """
     listed = list(waiting)
-    may_open = ticket is None or not tickets.is_open(ticket)
+
+    def may_open(entry: Entry) -> bool:
+        states = states_in(entry.payload, entry.address.table)
+        return ticket is None or not tickets.is_open(ticket, states)
+
     return Needs(
         named=[
             entry
             for entry in listed
-            if may_open and entry.kind == outbox.REPORT and naming.has_names(entry.payload["fields"])
+            if entry.kind == outbox.REPORT and naming.has_names(entry.payload["fields"]) and may_open(entry)
         ],
         twins=next((entry for entry in listed if entry.kind == outbox.TWINS), None),
         close_code=any(

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from airflow_provider_servicenow_dq.anomalies.model import Severity
+from airflow_provider_servicenow_dq.anomalies.model import Severity, Status
 from airflow_provider_servicenow_dq.store.tickets import (
     UNKNOWN,
     Ticket,
     is_older_than_store,
     is_open,
 )
-from airflow_provider_servicenow_dq.tickets.incident import CANCELED, ENDED, state_label
+from airflow_provider_servicenow_dq.tickets.states import INCIDENT, States, states_of
 
 #: However often it fails, one note a day is enough.
 NOTE_EVERY: Final = timedelta(hours=24)
 
-_MUTING_CODE: Final = re.compile(r"duplicate|false[ _-]?positive", re.IGNORECASE)
+#: People have closed a ticket because there was nothing to do.
+_MUTING: Final = frozenset({Status.DUPLICATE, Status.INVALID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Policy:
     on_refire: str = "reopen"
     reopen_window: timedelta = timedelta(hours=72)
     mute_for: timedelta = timedelta(days=30)
+    states: States = field(default_factory=lambda: states_of(INCIDENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def decide(ticket: Ticket | None, sighting: Sighting, *, policy: Policy, now: da
     if ticket.state == UNKNOWN:
         # With its own sys_id the instance's primary key tells a deleted ticket from a hidden one.
         return Decision("created", "create", f"{ticket.number} cannot be seen any more")
-    if is_open(ticket):
+    if is_open(ticket, policy.states):
         return _repeat(ticket, sighting, now)
     return _refire(ticket, sighting, policy, now)
 
@@ -91,23 +92,23 @@ def _refire(ticket: Ticket, sighting: Sighting, policy: Policy, now: datetime) -
         return _for_newcomers(ticket, policy)
     muted = _muted_until(ticket, ended_at, policy)
     if muted and sighting.occurred_at < muted:
-        code = ticket.record.get("close_code")
+        code = ticket.record.get("close_code") or policy.states.label(ticket.state)
         return Decision(
             "suppressed", "nothing", f"{ticket.number} was closed as {code!r}, muted until {muted:%Y-%m-%d}"
         )
     if ended_at and sighting.occurred_at <= ended_at:
-        older = f"older than the end of {ticket.number} ({state_label(ticket.state)})"
+        older = f"older than the end of {ticket.number} ({policy.states.label(ticket.state)})"
         return Decision("unchanged", "nothing", older)
-    if ticket.state in ENDED:
+    if policy.states.is_ended(ticket.state):
         return Decision(
-            "created", "create", f"{ticket.number} is {state_label(ticket.state)}", predecessor=ticket
+            "created", "create", f"{ticket.number} is {policy.states.label(ticket.state)}", predecessor=ticket
         )
     return _refire_resolved(ticket, sighting, ended_at, policy, now)
 
 
 def _for_newcomers(ticket: Ticket, policy: Policy) -> Decision:
-    if ticket.state in ENDED or policy.on_refire != "reopen":
-        words = f"new since {ticket.number} is {state_label(ticket.state)}"
+    if policy.states.is_ended(ticket.state) or not _may_be_reopened(policy):
+        words = f"new since {ticket.number} is {policy.states.label(ticket.state)}"
         return Decision("created", "create", words, predecessor=ticket)
     return Decision("reopened", "reopen", f"new since {ticket.number} was resolved")
 
@@ -120,9 +121,15 @@ def _refire_resolved(
             return Decision("unchanged", "nothing", f"{ticket.number} is resolved and on_refire is nothing")
         case "note":
             return _repeat(ticket, sighting, now)
-        case "reopen" if resolved_at is None or sighting.occurred_at - resolved_at <= policy.reopen_window:
+        case "reopen" if _may_be_reopened(policy) and (
+            resolved_at is None or sighting.occurred_at - resolved_at <= policy.reopen_window
+        ):
             return Decision("reopened", "reopen", f"seen again after {ticket.number} was resolved")
     return Decision("created", "create", f"{ticket.number} is resolved", predecessor=ticket)
+
+
+def _may_be_reopened(policy: Policy) -> bool:
+    return policy.on_refire == "reopen" and policy.states.reopening() is not None
 
 
 def _repeat(ticket: Ticket, sighting: Sighting, now: datetime) -> Decision:
@@ -151,10 +158,8 @@ def _news(ticket: Ticket, sighting: Sighting, now: datetime) -> str:
 
 def _muted_until(ticket: Ticket, ended_at: datetime | None, policy: Policy) -> datetime | None:
     closed_at = _utc(ticket.record.get("closed_at")) or ended_at
-    if ticket.state == CANCELED or closed_at is None:
-        return None
-    code = ticket.record.get("close_code") or ""
-    return closed_at + policy.mute_for if _MUTING_CODE.search(code) else None
+    status = policy.states.status_for(ticket.state, ticket.record.get("close_code") or "")
+    return closed_at + policy.mute_for if closed_at and status in _MUTING else None
 
 
 def _utc(stamp: str | None) -> datetime | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Run
     from airflow_provider_servicenow_dq.store.outbox import Address
     from airflow_provider_servicenow_dq.store.tickets import Ticket
+    from airflow_provider_servicenow_dq.tickets.states import States
 
 #: How correlation ids of tickets that hold many anomalies begin.
 _GROUP: Final = "dq:group:"
@@ -48,9 +49,9 @@ def is_rollup(address: Address) -> bool:
     return address.correlation_id.startswith(ROLLUP)
 
 
-def is_joined(ticket: Ticket) -> bool:
+def is_joined(ticket: Ticket, states: States) -> bool:
     """Whether a ticket is a roll-up that is open, so that its anomalies need no other one."""
-    return is_rollup(ticket.address) and tickets.is_open(ticket)
+    return is_rollup(ticket.address) and tickets.is_open(ticket, states)
 
 
 def heading(payload: dict[str, Any], address: Address, count: int) -> str:

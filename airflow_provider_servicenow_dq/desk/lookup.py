@@ -16,6 +16,7 @@ from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
 from airflow_provider_servicenow_dq.tickets.notes import JOURNALS, note_hash
+from airflow_provider_servicenow_dq.tickets.states import INCIDENT
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS, sys_id_for
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ def _find(
             table, Query.any_of("sys_id", chunk), fields=fields, limit=_CHUNK
         ):
             rows[row["sys_id"]] = row
-    settled = {row.get(column) for row in rows.values() if is_worked_on(row.get("state") or "")}
+    # Where only a project tells what a state means, a ticket that looks open may have a successor.
+    settled = {
+        row.get(column) for row in rows.values() if table == INCIDENT and is_worked_on(row.get("state") or "")
+    }
     rest = [correlation for correlation in by_correlation if correlation not in settled]
     if rest:
         query = Query.any_of(column, rest)

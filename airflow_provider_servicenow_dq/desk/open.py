@@ -149,7 +149,8 @@ def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) ->
     for item in items:
         key = item.sighting.key
         joined = linked.get(key)
-        homes[key] = joined.address if joined is not None and group.is_joined(joined) else item.own_address
+        is_there = joined is not None and group.is_joined(joined, order.project.states)
+        homes[key] = joined.address if joined is not None and is_there else item.own_address
     return homes
 
 

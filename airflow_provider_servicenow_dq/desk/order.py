@@ -12,6 +12,7 @@ from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS, parse_priority
+from airflow_provider_servicenow_dq.tickets.states import States, states_of
 from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class Order:
     @property
     def policy(self) -> Policy:
         """The rules for a ticket that exists."""
-        return Policy(self.project.on_refire, self.project.reopen_window, self.project.mute_for)
+        return Policy(
+            self.project.on_refire, self.project.reopen_window, self.project.mute_for, self.project.states
+        )
 
     def wants(self, anomaly: Anomaly) -> bool:
         """Whether the anomaly is to have a ticket."""
@@ -113,6 +116,7 @@ def payload(
             "reopen_window_s": order.project.reopen_window.total_seconds(),
             "mute_for_s": order.project.mute_for.total_seconds(),
         },
+        **states_payload(order.project),
         "recorded_at": now.isoformat(),
         "run": run,
     }
@@ -135,13 +139,28 @@ def _priority(order: Order, anomaly: Anomaly, fields: Mapping[str, str]) -> tupl
     return wished, {**dict(zip(_PAIR, pair, strict=True)), **said}
 
 
-def policy_of(entry_payload: Mapping[str, Any]) -> Policy:
-    """Return the policy that a payload was recorded with."""
+def states_payload(project: Project) -> dict[str, Any]:
+    """Return what a project tells of the states of its table, for a payload; nothing if nothing."""
+    told = project.status.told(project.table)
+    return {"states": told} if told else {}
+
+
+def states_in(entry_payload: Mapping[str, Any], table: str) -> States:
+    """Return what the states of a table meant when a payload was recorded."""
+    return states_of(table, entry_payload.get("states"))
+
+
+def policy_of(entry_payload: Mapping[str, Any], table: str) -> Policy:
+    """Return the policy that a payload was recorded with.
+
+    :param table: Where its ticket is.
+    """
     recorded = entry_payload["policy"]
     return Policy(
         recorded["on_refire"],
         timedelta(seconds=recorded["reopen_window_s"]),
         timedelta(seconds=recorded["mute_for_s"]),
+        states_in(entry_payload, table),
     )
 
 

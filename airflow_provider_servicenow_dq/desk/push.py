@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, get_args
 
 from airflow_provider_servicenow_dq.anomalies.model import (
     Anomaly,
@@ -13,11 +13,12 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     anomaly_key,
     correlation_id,
 )
-from airflow_provider_servicenow_dq.desk import key_column, result
+from airflow_provider_servicenow_dq.desk import key_column, order, result
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, ServiceNowError
-from airflow_provider_servicenow_dq.projects.project import Effect, Project
+from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.projects.statuses import ON_STATUS, Effect
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
 from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.result import Result
-
-#: What a status does to the tickets of its anomaly, unless told otherwise.
-ON_STATUS: Final[Mapping[Status, Effect]] = {
-    Status.ACTIVE: "reopen",
-    Status.ACKNOWLEDGED: "work_note",
-    Status.RESOLVED: "resolve",
-    Status.DUPLICATE: "work_note",
-    Status.INVALID: "work_note",
-    Status.DISCARDED: "work_note",
-}
 
 
 @dataclass
@@ -104,6 +95,7 @@ def push_status(
                 "effect": effect,
                 "text": notes.status_note(anomaly, now=now),
                 "close_code": rules.close_code,
+                **order.states_payload(rules),
             },
             key=key,
         )
@@ -138,7 +130,11 @@ def push_comments(
                 address,
                 f"comment|{address.correlation_id}|{key}|{comment.id}",
                 outbox.COMMENT,
-                {"text": notes.comment_note(anomaly, comment), "journal": journal},
+                {
+                    "text": notes.comment_note(anomaly, comment),
+                    "journal": journal,
+                    **order.states_payload(rules),
+                },
                 key=key,
             )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.desk import group
 from airflow_provider_servicenow_dq.desk.lookup import look, read_list
+from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 from airflow_provider_servicenow_dq.tickets.notes import member_mark
@@ -111,7 +112,8 @@ def _homes(
     waiting = recorded.waiting_reports(connection, keys, instance=desk.host, table=table)
     to_come = {entry.key: entry.address for entry in reversed(waiting) if group.is_rollup(entry.address)}
     newest = tickets.of_keys(connection, keys, instance=desk.host, table=table)
-    joined = {key: ticket.address for key, ticket in newest.items() if group.is_joined(ticket)}
+    states = {entry.key: states_in(entry.payload, table) for entry in entries}
+    joined = {key: ticket.address for key, ticket in newest.items() if group.is_joined(ticket, states[key])}
     return {**{key: home for key, home in to_come.items() if key}, **joined}, waiting
 
 

@@ -8,7 +8,6 @@ from airflow_provider_servicenow_dq.anomalies.model import Severity
 from airflow_provider_servicenow_dq.desk.send import dropped
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
-from airflow_provider_servicenow_dq.tickets.incident import RESOLVED
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
+    from airflow_provider_servicenow_dq.tickets.states import States
 
 
 #: Where a ticket's record has the ``resolved_at`` that came of our own resolving.
@@ -108,7 +108,7 @@ def noted(
     seen = ticket.seen + write["times"]
     shown = {k: v for k, v in (record or write["values"]).items() if k not in notes.JOURNALS}
     if write["op"] == "resolved":
-        shown[_RESOLVED_BY_US] = shown.get("resolved_at") or ""
+        shown[_RESOLVED_BY_US] = _ended_at(shown)
     tickets.change(
         connection,
         ticket,
@@ -135,12 +135,17 @@ def noted(
         )
 
 
-def is_resolved_by_us(ticket: Ticket) -> bool:
+def is_resolved_by_us(ticket: Ticket, states: States) -> bool:
     """Whether a ticket is resolved, and was by us."""
-    resolved_at = ticket.record.get("resolved_at")
+    ended_at = _ended_at(ticket.record)
     return bool(
-        ticket.state == RESOLVED and resolved_at and ticket.record.get(_RESOLVED_BY_US) == resolved_at
+        ticket.state == states.resolved and ended_at and ticket.record.get(_RESOLVED_BY_US) == ended_at
     )
+
+
+def _ended_at(record: Mapping[str, Any]) -> str:
+    # Tables without ``resolved_at`` have the time of closing, or only that of the last change.
+    return next(filter(None, map(record.get, ("resolved_at", "closed_at", "sys_updated_on"))), "")
 
 
 def nothing(

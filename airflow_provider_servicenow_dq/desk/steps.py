@@ -9,17 +9,13 @@ from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
 from airflow_provider_servicenow_dq.desk import group, settle, twins
 from airflow_provider_servicenow_dq.desk.append import append
 from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
-from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of
+from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of, states_in
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets import notes
-from airflow_provider_servicenow_dq.tickets.incident import (
-    COLUMN_LENGTHS,
-    IN_PROGRESS,
-    state_label,
-)
+from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS
 from airflow_provider_servicenow_dq.tickets.text import cut
 from airflow_provider_servicenow_dq.tickets.ticket import sys_id_for
 
@@ -138,7 +134,8 @@ def _decided(
         times=len(batch),
         newcomers=len(newcomers),
     )
-    return decide(ticket, sighting, policy=policy_of(batch[-1].payload), now=now), sighting, newcomers
+    decision = decide(ticket, sighting, policy=policy_of(batch[-1].payload, address.table), now=now)
+    return decision, sighting, newcomers
 
 
 def _create(
@@ -169,7 +166,8 @@ def _create(
     fields = {**fields, column: address.correlation_id}
     before = decision.predecessor
     if before is not None:
-        line = notes.successor_line(before.number, state_label(before.state))
+        label = states_in(batch[-1].payload, address.table).label(before.state)
+        line = notes.successor_line(before.number, label)
         fields = {
             **fields,
             "description": cut(f"{line}\n\n{fields['description']}", COLUMN_LENGTHS["description"]),
@@ -213,7 +211,10 @@ def _append(
             text = notes.reopen_note(anomaly, now=recorded_at, number=ticket.number)
         else:
             text = notes.repeat_note(anomaly, now=recorded_at, seen=seen, reason=decision.reason)
-    values = {"work_notes": text, **({"state": IN_PROGRESS} if decision.write == "reopen" else {})}
+    values = {"work_notes": text}
+    reopening = states_in(batch[-1].payload, address.table).reopening()
+    if decision.write == "reopen" and reopening is not None:
+        values["state"] = reopening
     newcomer_ids = [entry.id for entry in newcomers]
     return Step(
         batch,
@@ -238,8 +239,14 @@ def _facts(decision: Decision, sighting: Sighting) -> dict[str, Any]:
 
 def _record_pages(connection: Connection, desk: Desk, entry: Entry, texts: Sequence[str]) -> None:
     """Write the further pages of a list down; they follow on the same ticket."""
+    states = {"states": entry.payload["states"]} if "states" in entry.payload else {}
     drafts = [
-        Draft(entry.address, f"note|{entry.idempotency_key}|page {number}", outbox.NOTE, {"text": text})
+        Draft(
+            entry.address,
+            f"note|{entry.idempotency_key}|page {number}",
+            outbox.NOTE,
+            {"text": text, **states},
+        )
         for number, text in enumerate(texts, start=2)
     ]
     outbox.record(connection, drafts, recorded_by=entry.recorded_by, now=desk.now())

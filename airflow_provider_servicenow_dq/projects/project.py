@@ -14,7 +14,9 @@ from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.projects.columns import Columns
 from airflow_provider_servicenow_dq.projects.near import nearest, nearest_key
 from airflow_provider_servicenow_dq.projects.routing import Route, first_fitting
+from airflow_provider_servicenow_dq.projects.statuses import Effect, Statuses, StatusRules
 from airflow_provider_servicenow_dq.tickets.incident import PRIORITY_PAIRS, SEVERITY_PAIRS, parse_priority
+from airflow_provider_servicenow_dq.tickets.states import States, states_of
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
@@ -24,7 +26,6 @@ DEFAULT_ID: Final = "default"
 OnRefire = Literal["reopen", "new", "note", "nothing"]
 GroupBy = Literal["dataset", "dag_run"]
 Severity = Literal["critical", "high", "medium", "low", "info"]
-Effect = Literal["nothing", "work_note", "resolve", "reopen"]
 Direction = Literal["none", "outbound", "inbound", "bidirectional"]
 Level = Annotated[str, Field(pattern="^[0-9]{1,2}$")]
 Pair = tuple[Level, Level]
@@ -85,6 +86,7 @@ class Project(BaseModel):
     :param reopen_window: For how long after ``resolved_at`` a ticket is reopened; later ones are new tickets.
     :param mute_for: For how long nothing happens after people closed a ticket as false positive or duplicate.
     :param on_status: What a status of the anomaly does to its tickets; those not named keep the default.
+    :param status: Which states of its table the statuses stand for, both ways; an incident's are known.
     :param group_by: Put all anomalies of a dataset or a DAG run into one ticket.
     :param journal: Where comments go: work notes, or the comments that the caller reads as well.
     :param min_severity: Anomalies below it get no ticket.
@@ -115,6 +117,7 @@ class Project(BaseModel):
     reopen_window: timedelta = timedelta(hours=72)
     mute_for: timedelta = timedelta(days=30)
     on_status: Mapping[Annotated[Status, AnyCase], Effect] = {}
+    status: Statuses = StatusRules()
     group_by: GroupBy | None = None
     journal: Literal["work_notes", "comments"] = "work_notes"
     min_severity: Severity = "info"
@@ -137,15 +140,33 @@ class Project(BaseModel):
                 said[severity] = way
         return self
 
+    @model_validator(mode="after")
+    def _say_only_states_that_can_be_obeyed(self) -> Self:
+        self.status.check(self.table, self.on_status)
+        return self
+
+    @property
+    def states(self) -> States:
+        """What the states of its table mean."""
+        return states_of(self.table, self.status.told(self.table))
+
+    def status_for_state(self, state: str, close_code: str = "") -> Status | None:
+        """Return what the state of a ticket says about its anomaly; None where nobody has told us.
+
+        :param state: Its raw value.
+        :param close_code: Says more of a resolved ticket: that it was a duplicate, or a false positive.
+        """
+        return self.states.status_for(state, close_code)
+
     def changed(self, rules: Mapping[str, Any]) -> Project:
         """Return the project with some rules replaced, e.g. by an operator's parameters.
 
-        ``key_field`` is a column of the project's own table, and is no rule for another one.
+        ``key_field`` and ``status`` are of the project's own table, and no rules for another one.
 
         :raises ServiceNowConfigError: If one makes no sense.
         """
         if rules.get("table", self.table) != self.table:
-            rules = {"key_field": None, **rules}
+            rules = {"key_field": None, "status": {}, **rules}
         return project_of(self.id, {**self.model_dump(), **rules}) if rules else self
 
     def columns_for(self, anomaly: Anomaly) -> dict[str, str]:
@@ -199,11 +220,11 @@ def project_of(name: object, rules: Mapping[str, Any]) -> Project:
     try:
         return Project.model_validate(dict(rules))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         hint = nearest_key(Project, first["loc"]) if first["type"] == "extra_forbidden" else ""
-        if not hint and place.startswith("on_status.") and place.endswith(".[key]"):
-            hint = nearest(str(first["loc"][1]), [status.value for status in Status])
+        if first["type"] == "enum" and first["loc"][0] in {"on_status", "status"}:
+            hint = nearest(str(first["input"]), [status.value for status in Status])
         where = f", at {place}" if place else ""
         raise ServiceNowConfigError(f"Project {name!r}{where}: {first['msg']}.{hint}") from None
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.bulk import batches, insert_into, upsert
 from airflow_provider_servicenow_dq.store.outbox import Address
-from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
+from airflow_provider_servicenow_dq.tickets.states import INCIDENT, States, states_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -171,9 +171,13 @@ def opened_in(connection: Connection, run: str, *, instance: str, besides: str) 
     ).scalar_one()
 
 
-def is_open(ticket: Ticket) -> bool:
-    """Whether somebody still has to work on it."""
-    return ticket.state != UNKNOWN and is_worked_on(ticket.state)
+def is_open(ticket: Ticket, states: States | None = None) -> bool:
+    """Whether somebody still has to work on it.
+
+    :param states: What the states of its table mean, where a project tells.
+    """
+    means = states or states_of(ticket.address.table)
+    return ticket.state != UNKNOWN and means.is_open(ticket.state)
 
 
 def is_older_than_store(ticket: Ticket, run: str) -> bool:
@@ -243,8 +247,9 @@ def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _age(ticket: Ticket) -> tuple[bool, str, int]:
-    # The twin of an open ticket may be canceled and younger.
-    return is_open(ticket), ticket.record.get("sys_created_on") or "", ticket.id
+    # The twin of an open ticket may be canceled and younger; elsewhere nothing is canceled.
+    first = is_open(ticket) if ticket.address.table == INCIDENT else ticket.state != UNKNOWN
+    return first, ticket.record.get("sys_created_on") or "", ticket.id
 
 
 def _ticket(row: Row[Any]) -> Ticket:

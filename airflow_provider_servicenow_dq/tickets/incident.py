@@ -73,6 +73,16 @@ def state_label(code: str) -> str:
     return STATE_LABELS.get(code, code)
 
 
+def parse_state(state: str) -> str | None:
+    """Return the code of an incident's state for its code or its label in any case; None for anything else.
+
+    Codes of states that an instance has added are codes as well.
+    """
+    name = state.strip().casefold().replace("_", " ").replace("cancelled", "canceled")
+    by_label = {label.casefold(): code for code, label in STATE_LABELS.items()}
+    return by_label.get(name) or (name if re.fullmatch(r"-?[0-9]{1,5}", name) else None)
+
+
 def parse_priority(wish: str | int) -> str:
     """Return ``"1"`` to ``"5"`` for a wish such as ``3``, ``"3"`` or ``"P3"``.
 
