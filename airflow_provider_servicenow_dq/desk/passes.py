@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Status, anomaly_key, occurrence_id
+from airflow_provider_servicenow_dq.desk import order
 from airflow_provider_servicenow_dq.desk.push import Pushed, push
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
 from airflow_provider_servicenow_dq.store import outbox, passes, recorded, tickets
@@ -62,7 +63,7 @@ def resolve_passed(
         if not passes.goes_on(connection, key, due[key]):
             return
         draft = _draft(desk, anomaly, key, address, due[key], rules)
-        if _is_open(connection, address) or outbox.is_recorded(connection, draft):
+        if _is_open(connection, address, rules) or outbox.is_recorded(connection, draft):
             anomaly_store.know_status(connection, key, anomaly, now=desk.now())
             yield draft
 
@@ -92,7 +93,7 @@ def _counted(
     # What an earlier try of this task has resolved is told again.
     addresses = [ticket.address for ticket in linked.values()]
     told = recorded.keys_of(connection, run.task, addresses, kind=outbox.STATUS)
-    keys = {key for key, ticket in linked.items() if key in told or tickets.is_open(ticket)}
+    keys = {key for key, ticket in linked.items() if key in told or tickets.is_open(ticket, rules.states)}
     passes.remember(connection, [each for each in passings if each.key in keys])
     return {
         key: streak
@@ -111,11 +112,17 @@ def _draft(desk: Desk, anomaly: Anomaly, key: str, address: Address, streak: Str
         address,
         f"status|{address.correlation_id}|{key}|passed|{streak.since.isoformat()}",
         outbox.STATUS,
-        {"status": anomaly.status, "effect": "resolve", "text": text, "close_code": rules.close_code},
+        {
+            "status": anomaly.status,
+            "effect": "resolve",
+            "text": text,
+            "close_code": rules.close_code,
+            **order.states_payload(rules),
+        },
         key=key,
     )
 
 
-def _is_open(connection: Connection, address: Address) -> bool:
+def _is_open(connection: Connection, address: Address, rules: Project) -> bool:
     known = tickets.at(connection, [address]).get(address, [])
-    return any(tickets.is_open(ticket) for ticket in known)
+    return any(tickets.is_open(ticket, rules.states) for ticket in known)
