@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from reporting import actions, anomaly, incidents, report, writes
 
-from airflow_provider_servicenow_dq.anomalies.model import Comment
+from airflow_provider_servicenow_dq.anomalies.model import Comment, Pass
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.desk.passes import resolve_passed
 from airflow_provider_servicenow_dq.desk.push import push_comments, push_status
 from airflow_provider_servicenow_dq.projects.project import Project
 
@@ -47,6 +48,16 @@ def test_a_ticket_is_resolved_and_reopened_in_the_states_of_its_table(desk, sand
     assert "Anomaly Status: Resolved" in tasks(sandbox)[0]["close_notes"]
     active = push(desk, "active", run="later")
     assert (actions(active), [task["state"] for task in tasks(sandbox)]) == (["reopened"], ["2"])
+
+
+def test_passes_resolve_a_ticket_in_the_state_of_its_table(desk, sandbox):
+    report(desk, anomaly(hour=0), **RULES)
+
+    found = [Pass.of(anomaly(hour=hour)) for hour in (20, 24)]
+    rules = Project(**RULES, resolve_after=2)
+    resolved = resolve_passed(desk, found, failed=(), rules=rules, run=Run("dag", "run", "passes"))
+
+    assert (actions(resolved), [task["state"] for task in tasks(sandbox)]) == (["resolved"], ["3"])
 
 
 def test_without_a_project_that_tells_the_states_there_is_a_note_and_the_reason(desk, sandbox):
