@@ -55,8 +55,6 @@ def streaks(connection: Connection, keys: Iterable[str]) -> dict[str, Streak]:
     found: dict[str, Streak] = {}
     for batch in batches(sorted(keys)):
         _lock(connection, batch)
-        last = sa.select(_seen_at).where(_seen.c.key == _table.c.key).scalar_subquery()
-        connection.execute(_table.delete().where(_table.c.key.in_(batch), _table.c.passed_at <= last))
         seen = (
             sa.select(_seen.c.key, _seen_at.label("since"))
             .where(_seen.c.key.in_(batch))
@@ -73,6 +71,8 @@ def streaks(connection: Connection, keys: Iterable[str]) -> dict[str, Streak]:
             .group_by(seen.c.key, seen.c.since)
         )
         found.update((key, Streak(*streak)) for key, *streak in rows)
+        last = sa.select(_seen_at).where(_seen.c.key == _table.c.key).scalar_subquery()
+        connection.execute(_table.delete().where(_table.c.key.in_(batch), _table.c.passed_at <= last))
     return found
 
 
