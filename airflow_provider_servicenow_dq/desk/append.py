@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Status
-from airflow_provider_servicenow_dq.desk import settle, twins
+from airflow_provider_servicenow_dq.desk import moves, settle, twins
 from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
 from airflow_provider_servicenow_dq.store import anomalies, outbox, tickets
@@ -14,7 +14,7 @@ from airflow_provider_servicenow_dq.tickets.incident import CANCELED, COLUMN_LEN
 from airflow_provider_servicenow_dq.tickets.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def append(
-    connection: Connection, desk: Desk, entry: Entry, known: Collection[Ticket], asked: Asked, run: str
+    connection: Connection, desk: Desk, entry: Entry, known: Sequence[Ticket], asked: Asked, run: str
 ) -> Step | None:
     """Return the write for an entry that brings a text of its own, or settle it where none is needed.
 
@@ -34,7 +34,7 @@ def append(
     """
     if entry.kind == outbox.CANCEL:
         return _cancel(connection, desk, entry, known, run)
-    ticket = next(iter(known))
+    ticket = moves.noted_on(entry, known)
     journal, text = entry.payload.get("journal", notes.WORK_NOTES), entry.payload["text"]
     if not entry.attempts and tickets.claim_note(connection, ticket.id, notes.note_hash(journal, text)):
         _unchanged(connection, desk, entry, ticket, f"{ticket.number} had this text before this store was")

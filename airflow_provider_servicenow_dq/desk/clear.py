@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_servicenow_dq.desk import rollup
+from airflow_provider_servicenow_dq.desk import moves, rollup
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.order import Order
@@ -158,6 +158,7 @@ def _deliver(
 ) -> bool:
     """Deliver where it has been looked just before; return whether it makes sense to go on."""
     crew.deliver_all(addresses, first=first)
+    moves.deliver(crew)
     clearing.add(crew.failed)
     with crew.desk.store.begin() as connection:
         clearing.delivered += waiting.count_done(connection, crew.handled)

@@ -12,7 +12,7 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     correlation_id,
     occurrence_id,
 )
-from airflow_provider_servicenow_dq.desk import group, key_column, result, rollup
+from airflow_provider_servicenow_dq.desk import group, key_column, moves, result, rollup
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.following import Following
 from airflow_provider_servicenow_dq.desk.order import Order, payload
@@ -67,6 +67,8 @@ def open_tickets(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run:
     """
     items = _record(desk, anomalies, order, run)
     crew = _deliver_all(desk, items, order, run)
+    if order.project.exclusive:
+        moves.deliver(crew, task=run.task)
     return _opening(items, crew, order)
 
 

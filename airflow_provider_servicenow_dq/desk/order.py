@@ -116,7 +116,7 @@ def payload(
             "reopen_window_s": order.project.reopen_window.total_seconds(),
             "mute_for_s": order.project.mute_for.total_seconds(),
         },
-        **states_payload(order.project),
+        **rules_payload(order.project),
         "recorded_at": now.isoformat(),
         "run": run,
     }
@@ -139,10 +139,15 @@ def _priority(order: Order, anomaly: Anomaly, fields: Mapping[str, str]) -> tupl
     return wished, {**dict(zip(_PAIR, pair, strict=True)), **said}
 
 
-def states_payload(project: Project) -> dict[str, Any]:
-    """Return what a project tells of the states of its table, for a payload; nothing if nothing."""
+def rules_payload(project: Project) -> dict[str, Any]:
+    """Return what a project says of existing tickets, for a payload: states and exclusive links."""
     told = project.status.told(project.table)
-    return {"states": told} if told else {}
+    return {**({"states": told} if told else {}), **({"exclusive": True} if project.exclusive else {})}
+
+
+def rules_in(entry_payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return that part of a payload, for another one."""
+    return {name: entry_payload[name] for name in ("states", "exclusive") if name in entry_payload}
 
 
 def states_in(entry_payload: Mapping[str, Any], table: str) -> States:

@@ -95,7 +95,7 @@ def push_status(
                 "effect": effect,
                 "text": notes.status_note(anomaly, now=now),
                 "close_code": rules.close_code,
-                **order.states_payload(rules),
+                **order.rules_payload(rules),
             },
             key=key,
         )
@@ -133,7 +133,7 @@ def push_comments(
                 {
                     "text": notes.comment_note(anomaly, comment),
                     "journal": journal,
-                    **order.states_payload(rules),
+                    **order.rules_payload(rules),
                 },
                 key=key,
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity
+from airflow_provider_servicenow_dq.desk import moves
+from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.desk.send import dropped
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
@@ -61,7 +63,7 @@ def created(
     )
     if not honours:
         _doubt_that_it_is_alone(connection, address, ticket, entries[0], now=now)
-    tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
+    moves.link(connection, ticket, entries, now=now)
     sent = {name: value for name, value in write["fields"].items() if complete or name in record}
     missing = dropped(sent, record, wish=entries[0].payload.get("wish"))
     for number, entry in enumerate(entries):
@@ -120,7 +122,7 @@ def noted(
         changed_at=now,
     )
     newcomers = set(write["newcomers"])
-    tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
+    moves.link(connection, ticket, entries, now=now)
     for entry in entries:
         action = write["action"] if not newcomers or entry.id in newcomers else "unchanged"
         outbox.settle(
@@ -179,7 +181,9 @@ def nothing(
     )
     severity = worse(ticket.severity, sighting.severity)
     tickets.change(connection, ticket, seen=seen, severity=severity, changed_at=now, **adopted_now)
-    tickets.link(connection, ticket.id, [entry.key for entry in entries if entry.key], now=now)
+    is_open = tickets.is_open(ticket, states_in(entries[0].payload, ticket.address.table))
+    link = moves.link if is_open else moves.link_ended
+    link(connection, ticket, entries, now=now)
 
 
 def waits(

@@ -9,7 +9,7 @@ from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
 from airflow_provider_servicenow_dq.desk import group, settle, twins
 from airflow_provider_servicenow_dq.desk.append import append
 from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
-from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of, states_in
+from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of, rules_in, states_in
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
@@ -239,13 +239,12 @@ def _facts(decision: Decision, sighting: Sighting) -> dict[str, Any]:
 
 def _record_pages(connection: Connection, desk: Desk, entry: Entry, texts: Sequence[str]) -> None:
     """Write the further pages of a list down; they follow on the same ticket."""
-    states = {"states": entry.payload["states"]} if "states" in entry.payload else {}
     drafts = [
         Draft(
             entry.address,
             f"note|{entry.idempotency_key}|page {number}",
             outbox.NOTE,
-            {"text": text, **states},
+            {"text": text, **rules_in(entry.payload)},
         )
         for number, text in enumerate(texts, start=2)
     ]

@@ -87,6 +87,7 @@ class Project(BaseModel):
     :param mute_for: For how long nothing happens after people closed a ticket as false positive or duplicate.
     :param on_status: What a status of the anomaly does to its tickets; those not named keep the default.
     :param status: Which states of its table the statuses stand for, both ways; an incident's are known.
+    :param exclusive: An anomaly is on one ticket at a time: whoever joins a ticket leaves the one before.
     :param group_by: Put all anomalies of a dataset or a DAG run into one ticket.
     :param journal: Where comments go: work notes, or the comments that the caller reads as well.
     :param min_severity: Anomalies below it get no ticket.
@@ -118,6 +119,7 @@ class Project(BaseModel):
     mute_for: timedelta = timedelta(days=30)
     on_status: Mapping[Annotated[Status, AnyCase], Effect] = {}
     status: Statuses = StatusRules()
+    exclusive: bool = False
     group_by: GroupBy | None = None
     journal: Literal["work_notes", "comments"] = "work_notes"
     min_severity: Severity = "info"

@@ -42,6 +42,8 @@ COMMENT: Final = "comment"
 STATUS: Final = "status"
 #: We made a ticket where the instance ignores our sys_id: is it the only one?
 TWINS: Final = "twins"
+#: An anomaly that is on one ticket at a time has gone from one to another.
+MOVE: Final = "move"
 #: One ticket of several for the same problem is canceled.
 CANCEL: Final = "cancel"
 

@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 _table: Final = schema.outbox
 
 
-def addresses_of(connection: Connection, instance: str, kind: str) -> list[Address]:
-    """Return where entries of a kind wait on an instance, in the order in which they were recorded."""
+def addresses_of(
+    connection: Connection, instance: str, kind: str, *, task: str | None = None
+) -> list[Address]:
+    """Return where entries of a kind wait on an instance, in the order in which they were recorded.
+
+    :param task: Only those that this task instance recorded.
+    """
     rows = connection.execute(
         sa.select(_table.c.table_name, _table.c.correlation_id)
         .where(
             _table.c.instance == instance,
             _table.c.state.in_((outbox.PENDING, outbox.SENDING)),
             _table.c.kind == kind,
+            *([_table.c.recorded_by == task] if task is not None else ()),
         )
         .order_by(_table.c.id)
     )

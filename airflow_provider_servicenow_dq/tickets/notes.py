@@ -147,6 +147,28 @@ def successor_line(number: str, state: str) -> str:
     return f"Follows {number} ({state})."
 
 
+def left_note(anomalies: Sequence[Anomaly], *, number: str) -> str:
+    """Return the note on a ticket that anomalies have left for another one; without a time, as it is once.
+
+    :param number: Of the ticket that they are on now.
+    """
+    lines = [f"- {_named(anomaly)}" for anomaly in anomalies]
+    return _note(f"No longer followed here, now on {number}:", "\n".join(lines))
+
+
+def joined_pages(anomalies: Sequence[tuple[Anomaly, str]]) -> list[str]:
+    """Return the notes on the ticket that they have joined.
+
+    :param anomalies: Each with the numbers of the tickets that it was on.
+    """
+    lines = [harmless(f"- {_named(anomaly)}, until now on {before}") for anomaly, before in anomalies]
+    return paged("Followed here from now on:", lines, COLUMN_LENGTHS["work_notes"])
+
+
+def _named(anomaly: Anomaly) -> str:
+    return f"{one_line(anomaly.check_name)} on {one_line(anomaly.dataset)}"
+
+
 def twin_note(number: str) -> str:
     """Return the note on a ticket that was opened at the same moment as its twin."""
     return (

@@ -95,6 +95,10 @@ def _grouped(scene: Scene) -> object:
     return scene.report(scene.anomaly("a"), scene.anomaly("b"), run="before", group_by="dataset")
 
 
+def _opened_alone(scene: Scene) -> object:
+    return scene.report(scene.anomaly("a"), run="before", exclusive=True)
+
+
 def _in_a_store_that_is_lost(scene: Scene) -> None:
     scene.report(scene.anomaly(hour=0), scene.anomaly(hour=1), run="before", store="lost")
 
@@ -156,6 +160,10 @@ def _small_storm(scene: Scene) -> Opening:
 
 def _join_the_group(scene: Scene) -> Opening:
     return scene.report(scene.anomaly("a", hour=1), scene.anomaly("c", hour=1), group_by="dataset")
+
+
+def _move_to_the_group(scene: Scene) -> Opening:
+    return scene.report(scene.anomaly("a", hour=1), group_by="dataset", exclusive=True)
 
 
 def _with_names(scene: Scene) -> Opening:
@@ -261,6 +269,7 @@ SCENARIOS: Final = (
     Scenario("a re-fire that opens a successor", _refire_new, ((RESOLVED, 0), (NEW, 0)), _resolved, BOTH),
     Scenario("a roll-up of several pages", _storm, ((NEW, 1), (NEW, 0)), main=True),
     Scenario("a newcomer in a group", _join_the_group, _NOTED, _grouped, main=True),
+    Scenario("a move", _move_to_the_group, ((NEW, 1), (NEW, 1)), _opened_alone, main=True),
     Scenario("a resolve", _resolve, ((RESOLVED, 1),), _opened, main=True),
     Scenario("an anomaly that is active again", _activate, ((IN_PROGRESS, 2),), _resolved_by_us),
     Scenario("passes that resolve", _pass, ((RESOLVED, 1),), _opened, again=(SENT,)),

@@ -1,0 +1,117 @@
+"""Anomalies that are on one ticket at a time: whoever joins a ticket leaves the one before.
+
+The links move in one transaction; the notes on both tickets follow by the outbox.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
+from airflow_provider_servicenow_dq.store import exclusive, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store.outbox import Draft
+from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets.states import states_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.desk.crew import Crew
+    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+    from airflow_provider_servicenow_dq.tickets.states import States
+
+
+def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:
+    """Link the anomalies of entries to their ticket; those that are on one at a time leave the others.
+
+    Only a report moves them: a status or a comment may have been on its way to the ticket that they left.
+    """
+    moving = {entry.key: entry for entry in entries if _is_exclusive(entry) and entry.key}
+    staying = [entry.key for entry in entries if entry.key and not entry.payload.get("exclusive")]
+    moving = {key: entry for key, entry in moving.items() if entry.kind == outbox.REPORT}
+    if moving:
+        exclusive.alone(connection)
+    tickets.link(connection, ticket.id, [*staying, *moving], now=now)
+    if not moving:
+        return
+    left = exclusive.take_from_others(connection, ticket, moving)
+    drafts = list(_drafts(ticket, moving, left))
+    outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
+
+
+def link_ended(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:
+    """Link the anomalies of entries to a ticket that is finished; nobody leaves another one for that."""
+    keys = [entry.key for entry in entries if entry.key and not _is_exclusive(entry)]
+    tickets.link(connection, ticket.id, keys, now=now)
+
+
+def deliver(crew: Crew, *, task: str | None = None) -> None:
+    """Deliver the notes about moves that wait.
+
+    :param task: Only those that come of what a task instance recorded.
+    """
+    if crew.stop.is_set():
+        return
+    with crew.desk.store.snapshot() as connection:
+        waiting = recorded.addresses_of(connection, crew.desk.host, outbox.MOVE, task=task)
+    tables: dict[str, list[Address]] = {}
+    for address in waiting:
+        tables.setdefault(address.table, []).append(address)
+    for addresses in tables.values():
+        if crew.look(addresses):
+            crew.deliver_all(addresses)
+
+
+def noted_on(entry: Entry, known: Sequence[Ticket]) -> Ticket:
+    """Return the ticket that a text is for: that of a move may have a successor."""
+    return next((ticket for ticket in known if ticket.sys_id == entry.payload.get("sys_id")), known[0])
+
+
+def _is_exclusive(entry: Entry) -> bool:
+    return bool(entry.payload.get("exclusive"))
+
+
+def _drafts(
+    ticket: Ticket, moving: Mapping[str, Entry], left: Mapping[str, Sequence[Ticket]]
+) -> Iterator[Draft]:
+    """Yield the notes: one for each ticket that was left, and those for the one that was joined."""
+    first = next(iter(moving.values()))
+    leaving: dict[int, list[str]] = {}
+    joining: list[tuple[Anomaly, str]] = []
+    before = {each.id: each for others in left.values() for each in others}
+    for key, others in left.items():
+        for other in others:
+            leaving.setdefault(other.id, []).append(key)
+        # A successor names its predecessor.
+        elsewhere = [other.number for other in others if other.address != ticket.address]
+        if elsewhere:
+            joining.append((_anomaly(moving[key]), ", ".join(elsewhere)))
+    for ticket_id, keys in leaving.items():
+        other = before[ticket_id]
+        if other.state == tickets.UNKNOWN or _states(other, ticket, first).is_ended(other.state):
+            continue  # nothing can be written on it any more
+        anomalies = [_anomaly(moving[key]) for key in keys]
+        text = notes.left_note(anomalies, number=ticket.number)
+        yield _draft(other, f"{first.id}|{other.sys_id}", text, first)
+    for number, text in enumerate(notes.joined_pages(joining), start=1):
+        yield _draft(ticket, f"{first.id}|{ticket.sys_id}|page {number}", text, first)
+
+
+def _draft(ticket: Ticket, name: str, text: str, first: Entry) -> Draft:
+    rules = rules_in(first.payload) if ticket.address.table == first.address.table else {}
+    payload = {"sys_id": ticket.sys_id, "text": text, **rules}
+    return Draft(ticket.address, f"move|{name}", outbox.MOVE, payload)
+
+
+def _states(other: Ticket, ticket: Ticket, entry: Entry) -> States:
+    same = other.address.table == ticket.address.table
+    return states_in(entry.payload, other.address.table) if same else states_of(other.address.table)
+
+
+def _anomaly(entry: Entry) -> Anomaly:
+    return Anomaly.model_validate(entry.payload["anomaly"])
