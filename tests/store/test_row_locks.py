@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.store import outbox, schema, tickets
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.store import anomalies, outbox, passes, schema, tickets
+from airflow_provider_servicenow_dq.store.anomalies import Sighting
+from airflow_provider_servicenow_dq.store.passes import Streak
 
 TABLE = schema.outbox
 
@@ -83,3 +86,24 @@ def test_what_a_look_compares_with_stays_as_it_was(postgres_store, impatient, ti
             tickets.change(impatient, ticket, seen=2)
 
     tickets.change(impatient, ticket, seen=2)
+
+
+@pytest.mark.parametrize("deciding_by", [passes.streaks, passes.goes_on])
+def test_an_anomaly_is_not_seen_again_while_its_passes_are_counted(
+    postgres_store, impatient, now, refused, deciding_by
+):
+    key = "k" * 32
+    sighting = Sighting(key, "at:1", Anomaly(source="custom", dataset="d", check_name="c"))
+    streak = Streak(now, 1, now, now)
+    with postgres_store.begin() as connection:
+        anomalies.remember(connection, [sighting], now=now)
+
+    with postgres_store.begin() as counting:
+        if deciding_by is passes.streaks:
+            passes.streaks(counting, [key])
+        else:
+            assert passes.goes_on(counting, key, streak)
+        with refused, impatient.begin_nested():
+            anomalies.remember(impatient, [sighting._replace(occurrence="at:2")], now=now)
+
+    anomalies.remember(impatient, [sighting._replace(occurrence="at:2")], now=now)
