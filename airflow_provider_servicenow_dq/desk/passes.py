@@ -117,7 +117,7 @@ def _draft(desk: Desk, anomaly: Anomaly, key: str, address: Address, streak: Str
             "effect": "resolve",
             "text": text,
             "close_code": rules.close_code,
-            **order.states_payload(rules),
+            **order.rules_payload(rules),
         },
         key=key,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_servicenow_dq.anomalies.model import Status
@@ -102,7 +102,7 @@ def test_whatever_is_told_nothing_is_resolved_into_an_open_state_or_reopened_int
     try:
         states = project_of("any", {"table": table, "status": told, "on_status": on_status}).states
     except ServiceNowConfigError:
-        assume(False)
+        return  # refused before anything is done by it; most combinations are, too many to assume them away
     for status in Status:
         resolving, reopening = states.resolving(status), states.reopening(status)
         if on_status.get(status) == "resolve" and resolving is not None:
