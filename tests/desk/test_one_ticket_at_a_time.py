@@ -119,6 +119,9 @@ def test_a_successor_takes_the_anomaly_and_only_who_can_still_be_written_on_is_t
     assert numbers_of(desk, found) == [after["number"]]
     assert [len(notes(sandbox, before)), len(notes(sandbox, after))] == [said, 0]
     assert f"Follows {before['number']}" in after["description"]
+    with desk.store.begin() as connection:
+        moves = connection.execute(sa.select(schema.outbox).where(schema.outbox.c.kind == outbox.MOVE)).all()
+    assert len(moves) == said
 
 
 def test_who_joined_a_roll_up_comes_back_from_it_when_it_is_closed(desk, sandbox):

@@ -102,9 +102,9 @@ def test_a_repeat_opens_a_successor_where_no_state_to_reopen_into_is_told(desk, 
 
 def test_a_closed_ticket_gets_a_successor_with_its_names_looked_up(desk, sandbox):
     report(desk, anomaly(hour=None), **RULES)
-    by_hand(sandbox, state="7")
+    by_hand(sandbox, state="3")
 
-    order = Order(Project(**RULES), columns={"assignment_group": "Database"})
+    order = Order(Project(**RULES, on_refire="new"), columns={"assignment_group": "Database"})
     again = report(desk, anomaly(hour=None), run="next", order=order)
 
     assert actions(again) == ["created"]
