@@ -30,6 +30,8 @@ _MAX_HEADER_BYTES = 8192
 _MAX_READ_BYTES = 64_000_000
 
 _HANDSHAKE_S = 10
+#: Seconds for which a client that was answered early may go on sending.
+_LINGER_S = 0.5
 _DRAINED = 65_536
 _TOO_LONG = {HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
 _UNREADABLE = RefusedError(400, "Exception while reading request", "Unreadable request body")
@@ -204,6 +206,15 @@ class _Handler(BaseHTTPRequestHandler):
         status = 400 if code in _TOO_LONG else code
         page = answers.HEADER_TOO_LARGE_PAGE if code in _TOO_LONG else answers.error_page(status)
         self._send(answers.html_answer(status, page))
+        self._drain()
+
+    def _drain(self) -> None:
+        """Read what still comes: a connection that is closed over unread data is reset, its answer lost."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_LINGER_S)
+            while self.rfile.read(_DRAINED):
+                pass
 
     def _send(self, answer: Answer) -> None:
         """Send head and body in one piece: two would wait for each other on a delayed acknowledgement."""
