@@ -23,7 +23,7 @@ from airflow_provider_servicenow_dq.desk.push import push_comments, push_status
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.alone
 
 TIMEOUT_S = 1.0
 #: How long after the client gave up the instance commits, in times of the client's patience. Its quota ends

@@ -24,7 +24,7 @@ from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.alone
 
 FORK = multiprocessing.get_context("fork")
 TIMEOUT_S = 1.0
