@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.client.table import Record, TableApi
 
-#: What tables of the base system extend, so that nobody has to be asked.
-_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
-    name: (name, "task")
-    for name in ("incident", "problem", "change_request", "sc_req_item", "sc_task", "sn_si_incident")
-}
+#: ``task``, and what extends it on every instance, so that nobody has to be asked.
+TASKS: Final = frozenset(
+    {
+        *("task", "incident", "incident_task", "problem", "problem_task", "change_request", "change_task"),
+        *("sc_request", "sc_req_item", "sc_task", "sn_si_incident", "sn_si_task", "sn_vul_vulnerable_item"),
+    }
+)
 #: How deep a table may be below the one that it extends, at most: the base system needs four.
 _MOST_PARENTS: Final = 6
 _FIELDS: Final = (
@@ -83,8 +85,8 @@ class Dictionary:
 
 def read_lineage(table_api: TableApi, table: str) -> tuple[str, ...]:
     """Return a table and those that it extends, nearest first; none where this user may not read that."""
-    if table in _KNOWN:
-        return _KNOWN[table]
+    if table in TASKS:
+        return tuple(dict.fromkeys((table, "task")))
     steps = ["super_class." * depth + "name" for depth in range(_MOST_PARENTS + 1)]
     try:
         rows = table_api.first_page("sys_db_object", {"name": checked_table(table)}, fields=steps, limit=2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.client.dictionary import read_lineage
+from airflow_provider_servicenow_dq.client.dictionary import TASKS, read_lineage
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
 from airflow_provider_servicenow_dq.exceptions import (
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.projects.project import Project
 
 log = logging.getLogger(__name__)
-
-#: ``task`` has the column, and these extend it on every instance.
-_HAVE_IT: Final = frozenset(
-    {
-        *("task", "incident", "incident_task", "problem", "problem_task", "change_request", "change_task"),
-        *("sc_request", "sc_req_item", "sc_task", "sn_si_incident", "sn_si_task", "sn_vul_vulnerable_item"),
-    }
-)
 
 #: A column of every table: where the dictionary does not know it, the dictionary cannot be read.
 _EVERYWHERE: Final = "sys_created_on"
@@ -72,7 +64,7 @@ def proven(desk: Desk, table: str, known: KeyColumn | None) -> str:
     :param known: What the store knows of it.
     :raises NoKeyColumnError: If the table has no such column.
     """
-    if known is None and table in _HAVE_IT:
+    if known is None and table in TASKS:
         return CORRELATION
     column = known or KeyColumn(CORRELATION, is_proven=False)
     if column.is_proven:
@@ -92,7 +84,7 @@ def proven(desk: Desk, table: str, known: KeyColumn | None) -> str:
 
 def is_kept(address_table: str, column: str, sent: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Whether a new record has the correlation id where it was sent to, so that it will be found again."""
-    if column == CORRELATION and address_table in _HAVE_IT:
+    if column == CORRELATION and address_table in TASKS:
         return True
     return bool(record.get(column) == sent.get(column))
 

@@ -31,9 +31,9 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
 
     Only a report moves them: a status or a comment may have been on its way to the ticket that they left.
     """
-    moving = {entry.key: entry for entry in entries if _is_exclusive(entry) and entry.key}
-    staying = [entry.key for entry in entries if entry.key and not entry.payload.get("exclusive")]
-    moving = {key: entry for key, entry in moving.items() if entry.kind == outbox.REPORT}
+    staying = [entry.key for entry in entries if entry.key and not _is_exclusive(entry)]
+    reports = [entry for entry in entries if entry.kind == outbox.REPORT]
+    moving = {entry.key: entry for entry in reports if entry.key and _is_exclusive(entry)}
     if moving:
         exclusive.alone(connection)
     tickets.link(connection, ticket.id, [*staying, *moving], now=now)

@@ -103,10 +103,7 @@ class _Listener(TableApi):
         record = {**before, **{name: "" if name in JOURNALS else value for name, value in values.items()}}
         columns = {name: str(before.get(name) or "") for name in values if name not in JOURNALS}
         sent = {name: str(value) for name, value in values.items()}
-        self._note(
-            Write("PATCH", table, sys_id, before.get("number") or sys_id, sent, columns),
-            {**before, **record},
-        )
+        self._note(Write("PATCH", table, sys_id, before.get("number") or sys_id, sent, columns), record)
         return record
 
     def delete(self, table: str, sys_id: str) -> None:

@@ -49,8 +49,7 @@ class Attachments:
             rules.
         """
         self._check(upload)
-        if upload.table not in self._instance.schema:
-            raise RefusedError(400, f"Invalid table {upload.table}")
+        self._instance.check_table(upload.table)
         row = self._instance.read(account, upload.table, upload.sys_id)
         self._instance.access.check(account, class_of(upload.table, row), "Update", row)
         values = {

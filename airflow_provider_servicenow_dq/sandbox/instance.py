@@ -133,6 +133,14 @@ class Instance:
         """Tell whether one row, stored or not, satisfies an encoded query."""
         return self._filter(account, table).matches(encoded, row)
 
+    def check_table(self, table: str) -> None:
+        """Make sure that there is such a table.
+
+        :raises RefusedError: There is none; everybody is told so, whatever their rights.
+        """
+        if table not in self.schema:
+            raise RefusedError(400, f"Invalid table {table}")
+
     def all_rows(self, table: str) -> list[Row]:
         """Return every row of a table, oldest first.
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_servicenow_dq.sandbox.answers import Answer, json_answer, no_such_resource
 from airflow_provider_servicenow_dq.sandbox.content import check_accept, no_such_method
 from airflow_provider_servicenow_dq.sandbox.record_switches import Rule
-from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
     from airflow_provider_servicenow_dq.sandbox.instance import Instance
+    from airflow_provider_servicenow_dq.sandbox.rules import Account
     from airflow_provider_servicenow_dq.sandbox.schema import Column
 
 _PATH = re.compile(r"/api/now(?:/v1)?/ui/meta/(?P<table>[^/]+)/?")
@@ -36,8 +36,7 @@ class MetaApi:
             raise no_such_method(request)
         check_accept(request, self._instance.switches)
         table = match["table"]
-        if table not in self._instance.schema:
-            raise RefusedError(400, f"Invalid table {table}")
+        self._instance.check_table(table)
         hidden = self._instance.unreadable(account, table)
         rules = [rule for rule in map(Rule.parse, self._instance.switches.mandatory) if rule.table == table]
         mandatory = {rule.column for rule in rules if not rule.query}

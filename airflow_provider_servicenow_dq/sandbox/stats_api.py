@@ -12,7 +12,6 @@ from airflow_provider_servicenow_dq.sandbox import display
 from airflow_provider_servicenow_dq.sandbox.answers import Answer, json_answer, no_such_resource
 from airflow_provider_servicenow_dq.sandbox.content import check_accept, no_such_method
 from airflow_provider_servicenow_dq.sandbox.read_access import check_query, named_filters
-from airflow_provider_servicenow_dq.sandbox.rules import Account, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.exchange import Request
     from airflow_provider_servicenow_dq.sandbox.instance import Instance
     from airflow_provider_servicenow_dq.sandbox.records import Row
+    from airflow_provider_servicenow_dq.sandbox.rules import Account
     from airflow_provider_servicenow_dq.sandbox.schema import Schema
 
 _PATH = re.compile(r"/api/now(?:/v[12])?/stats/(?P<table>[^/]+)/?")
@@ -82,8 +82,7 @@ class StatsApi:
             raise no_such_method(request)
         check_accept(request, self._instance.switches)
         table = match["table"]
-        if table not in self._instance.schema:
-            raise RefusedError(400, f"Invalid table {table}")
+        self._instance.check_table(table)
         columns = _Columns(self._instance.schema, table, request)
         named = [*columns.grouped, *(name for names in columns.aggregated.values() for name in names)]
         encoded = request.query.get("sysparm_query", "")

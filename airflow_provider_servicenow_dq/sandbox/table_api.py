@@ -65,8 +65,7 @@ class TableApi:
         """
         check_accept(request, self._instance.switches)
         check_json(request, self._instance.switches)
-        if table not in self._instance.schema:
-            raise RefusedError(400, f"Invalid table {table}")
+        self._instance.check_table(table)
         crosses_domains = request.is_true("sysparm_query_no_domain") and not account.roles & _CROSS_DOMAIN
         if crosses_domains and self._instance.switches.query_no_domain == "refused":
             raise RefusedError(403, "User Not Authorized", "Failed API level ACL Validation")

@@ -7,7 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = Path(__file__).parents[1] / "payloads"
 #: What some of them leave out. Those that name a table or a task of their own take no notice.
@@ -180,3 +183,14 @@ def content(name: str, part: str) -> Any:
     for step in part.split("/") if part else ():
         value = value[int(step) if isinstance(value, list) else step]
     return value
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to everything in a payload, as keys and indices."""
+    if path:
+        yield path
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, inner in entries:
+        yield from places(inner, (*path, key))

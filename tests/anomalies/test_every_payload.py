@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from real_payloads import FOLDER, OPTIONS, OTHERS, PAYLOADS, content
+from real_payloads import FOLDER, OPTIONS, OTHERS, PAYLOADS, content, places
 
 from airflow_provider_servicenow_dq.anomalies import adapters
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key
@@ -83,16 +83,6 @@ def test_all_of_them_in_one_list_are_read_in_their_order():
     assert len(report.anomalies) == sum(payload.count for payload in PAYLOADS)
     sources = [payload.source for payload in PAYLOADS for _ in range(payload.count)]
     assert [anomaly.source for anomaly in report.anomalies] == sources
-
-
-def places(value, path=()):
-    if path:
-        yield path
-    entries = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    for key, inner in entries:
-        yield from places(inner, (*path, key))
 
 
 KEYS = sorted(

@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from real_payloads import content
+from real_payloads import content, places
 
 from airflow_provider_servicenow_dq.anomalies import (
     airflow_sql,
@@ -55,16 +55,6 @@ STEP = re.compile(r'\.?(?:([\w$-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])')
 
 def real(name, part):
     return content(name, part or "")
-
-
-def places(value, path=()):
-    if path:
-        yield path
-    entries = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    for key, inner in entries:
-        yield from places(inner, (*path, key))
 
 
 @cache
