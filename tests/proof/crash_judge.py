@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from crash_scenarios import CANCELED, NEW
+from crash_story import CANCELED, NEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crash_scenarios import Scenario
+    from crash_story import Scenario
 
 End = dict[str, Any]
 

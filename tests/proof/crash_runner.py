@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 import points
 import sqlalchemy as sa
 from crash_judge import judge
-from crash_scenarios import SCENARIOS, Scenario
+from crash_scenarios import SCENARIOS
 from databases import Postgres
 from places import Place, visited_by
-from scenes import TIMEOUT_S, Scene, outcome, until_done
+from scenes import TIMEOUT_S, Came, Scene, outcome, until_done
 
 from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.store import Store
@@ -34,8 +34,7 @@ from airflow_provider_servicenow_dq.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_servicenow_dq.desk.open import Opening
-    from airflow_provider_servicenow_dq.desk.push import Pushed
+    from crash_story import Scenario
 
 #: Much of a case is waiting for leases and doubts to end.
 _AT_ONCE: Final = 8
@@ -184,7 +183,7 @@ def _play_once(stage: Stage, case: Case) -> Visit:
     return Visit(case, steps, {"told": told, "failures": len(came.failures), **outcome(scene)})
 
 
-def _act(scenario: Scenario, scene: Scene) -> Opening | Pushed:
+def _act(scenario: Scenario, scene: Scene) -> Came:
     with scenario.during(scene):
         return until_done(lambda: scenario.act(scene))
 

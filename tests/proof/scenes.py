@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import requests
 import sqlalchemy as sa
@@ -34,6 +34,8 @@ from airflow_provider_servicenow_dq.store import schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow_provider_servicenow_dq.desk.result import Result
+    from airflow_provider_servicenow_dq.exceptions import ServiceNowError
     from airflow_provider_servicenow_dq.store.store import Store
 
 #: So short that a dead process is soon forgotten.
@@ -42,6 +44,17 @@ TIMEOUT_S: Final = 0.35
 _MOST_TRIES: Final = 10
 _PAUSE_S: Final = 0.05
 _FIELDS: Final = "sys_id,number,state,short_description,description,reopen_count,sys_created_on"
+
+
+class Came(Protocol):
+    """What came of something that a task did.
+
+    :param pending: Errors after which a later try can succeed.
+    """
+
+    results: list[Result]
+    failures: list[str]
+    pending: list[ServiceNowError]
 
 
 @dataclass(frozen=True)
@@ -153,7 +166,7 @@ class Scene:
         self.control.act_as("beth.anglin", "incident", self.incidents()[-1]["sys_id"], done)
 
 
-def until_done(attempt: Callable[[], Opening | Pushed]) -> Opening | Pushed:
+def until_done(attempt: Callable[[], Came]) -> Came:
     """Try as Airflow would: again after a wait, which an error may name."""
     came = attempt()
     for _ in range(_MOST_TRIES):

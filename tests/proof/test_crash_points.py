@@ -21,7 +21,7 @@ from pathlib import Path
 
 import places
 import pytest
-from crash_scenarios import HARDENED, HONOURING, KEY_FIELD, REFUSED
+from crash_story import HARDENED, HONOURING, KEY_FIELD, REFUSED
 from sandboxes import running_sandbox
 
 pytestmark = pytest.mark.heavy
@@ -93,7 +93,7 @@ def test_a_process_may_die_at_every_moment(instances, tmp_path):
     known = {
         place for place in places.in_the_code() if place.function.partition(":")[0] not in NOT_DELIVERING
     }
-    assert known - visited == set(), "no story dies there: tell one in crash_scenarios.py"
+    assert known - visited == set(), "no story dies there: tell one in a crash_stories_*.py"
     assert visited - places.in_the_code() == set(), "places.py does not see that the code does this"
 
 
