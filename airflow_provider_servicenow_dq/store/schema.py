@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The newest migration.
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 
 #: Named so that the store can share a database with others.
 VERSION_TABLE: Final = "servicenow_dq_version"
@@ -52,12 +52,14 @@ anomaly = sa.Table(
     sa.Column("source", sa.String(40), nullable=False),
     sa.Column("external_id", sa.String(255)),
     sa.Column("fingerprint", sa.String(32), nullable=False, index=True),
-    sa.Column("dataset", sa.String(512), nullable=False),
+    sa.Column("dataset", sa.String(512), nullable=False, index=True),
     sa.Column("severity", sa.String(10), nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("content", sa.JSON, nullable=False),
     sa.Column("first_seen_at", UtcDateTime, nullable=False),
     sa.Column("last_seen_at", UtcDateTime, nullable=False),
+    # The sys_ids of the tickets that said so, where it was tickets that gave it its status.
+    sa.Column("status_from", sa.JSON(none_as_null=True)),
 )
 
 occurrence = sa.Table(
@@ -97,9 +99,18 @@ ticket = sa.Table(
     sa.Column("noted_at", UtcDateTime, nullable=False),
     sa.Column("severity", sa.String(10), nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False),
+    # What counts as known to whoever follows its changes: what the instance showed when it became ours, what
+    # we wrote and what was pulled since. Without it, the record does.
+    sa.Column("told", sa.JSON(none_as_null=True)),
+    # Up to when its journals are known, by the instance's clock; without it, nothing of them is.
+    sa.Column("journal_told_to", UtcDateTime),
+    sa.Column("journal_due", sa.Boolean, nullable=False, server_default=sa.false()),
+    # When a pull last saw it.
+    sa.Column("pulled_at", UtcDateTime),
     sa.UniqueConstraint("instance", "table_name", "sys_id"),
     sa.Index(None, "instance", "table_name", "correlation_id"),
     sa.Index(None, "opened_in"),
+    sa.Index(None, "instance", "table_name", "pulled_at"),
 )
 
 link = sa.Table(
@@ -108,6 +119,8 @@ link = sa.Table(
     sa.Column("ticket_id", sa.ForeignKey("dq_ticket.id"), primary_key=True),
     sa.Column("key", sa.String(32), primary_key=True),
     sa.Column("linked_at", UtcDateTime, nullable=False),
+    # A person did it: reports of the anomaly are noted there while that ticket is open.
+    sa.Column("by_person", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "key"),
 )
 
@@ -189,4 +202,78 @@ key_column = sa.Table(
     sa.Column("table_name", sa.String(80), primary_key=True),
     sa.Column("column_name", sa.String(80), nullable=False),
     sa.Column("proven", sa.Boolean, nullable=False),
+)
+
+#: The last number that a change on an instance got. Whoever adds changes locks the row until the end of the
+#: transaction, so that no lower number appears after a higher one was seen.
+feed = sa.Table(
+    "dq_feed",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("last_number", sa.Integer, nullable=False),
+)
+
+#: What people did to tickets, once for each anomaly on them.
+change = sa.Table(
+    "dq_change",
+    metadata,
+    sa.Column("instance", sa.String(255), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("table_name", sa.String(80), nullable=False),
+    sa.Column("sys_id", sa.String(32), nullable=False),
+    sa.Column("key", sa.String(32), nullable=False),
+    sa.Column("field", sa.String(80), nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+    # Of a journal entry: a comment of the same text that the source has afterwards is the same one, once.
+    sa.Column("text_hash", sa.String(32)),
+    sa.Column("echoed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Index(None, "instance", "table_name", "number"),
+    sa.Index(None, "instance", "sys_id", "text_hash"),
+    sa.Index(None, "recorded_at"),
+)
+
+#: Journal entries of others that are known, by their sys_ids.
+journal_entry = sa.Table(
+    "dq_journal_entry",
+    metadata,
+    sa.Column("instance", sa.String(255), primary_key=True),
+    sa.Column("entry_id", sa.String(32), primary_key=True),
+    sa.Column("ticket_id", sa.ForeignKey("dq_ticket.id"), nullable=False, index=True),
+)
+
+#: How far the changes of a table were read, by the instance's clock, and by how many seconds that clock was
+#: ahead of ours then.
+watermark = sa.Table(
+    "dq_watermark",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("read_to", UtcDateTime, nullable=False),
+    sa.Column("ahead_s", sa.Float, nullable=False),
+)
+
+#: Which changes a run of a task took: those behind ``after_number`` up to ``to_number``.
+taken = sa.Table(
+    "dq_taken",
+    metadata,
+    sa.Column("instance", sa.String(255), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("consumer", sa.String(600), primary_key=True),
+    sa.Column("run", sa.String(300), primary_key=True),
+    sa.Column("after_number", sa.Integer, nullable=False),
+    sa.Column("to_number", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("taken_at", UtcDateTime, nullable=False),
+)
+
+#: What an instance tells for a form, as it was last read: choices, groups.
+form = sa.Table(
+    "dq_form",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("table_name", sa.String(80), primary_key=True),
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Column("read_at", UtcDateTime, nullable=False),
 )
