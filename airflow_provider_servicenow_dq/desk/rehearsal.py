@@ -33,12 +33,13 @@ from airflow_provider_servicenow_dq.tickets.notes import JOURNALS
 from airflow_provider_servicenow_dq.tickets.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Pass
     from airflow_provider_servicenow_dq.client.table import Record
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.order import Order
+    from airflow_provider_servicenow_dq.desk.push import Pushed
     from airflow_provider_servicenow_dq.desk.result import Result
 
 #: Stands for the number of a ticket that there is not yet.
@@ -121,7 +122,7 @@ class _Listener(TableApi):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """What an opening would do.
+    """What an opening, or a push, would do.
 
     :param opening: Its results, as if it had happened.
     :param writes: What would be sent, in order.
@@ -166,6 +167,26 @@ def rehearse_opening(
         ),
         listener.writes,
         list(_shares(opening.results, listener.writes)),
+    )
+
+
+def rehearse_push(
+    desk: Desk, anomalies: Sequence[Anomaly], pushing: Callable[[Desk], Pushed], *, run: Run
+) -> Rehearsed:
+    """Return what a push would do (:mod:`~airflow_provider_servicenow_dq.desk.push`).
+
+    :param anomalies: Whose tickets are told something.
+    :param pushing: Does it at the desk that it is given.
+    """
+    keys = {anomaly_key(anomaly, desk.namespace): anomaly for anomaly in anomalies}
+    correlations = {correlation_id(anomaly.source, key) for key, anomaly in keys.items()}
+    with _stage(desk, keys=keys, correlations=correlations, run=run) as (stage, listener):
+        pushed = pushing(stage)
+    results = [_rehearsed(result) for result in pushed.results]
+    return Rehearsed(
+        Opening(results, pushed.failures, pushed.pending),
+        listener.writes,
+        list(_shares(pushed.results, listener.writes)),
     )
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
-from airflow_provider_servicenow_dq.links.servicenow import URL_KEY, ServiceNowRecordLink
-from airflow_provider_servicenow_dq.operators.running import failure, longest_wait, run_of, say_writes
+from airflow_provider_servicenow_dq.links.servicenow import ServiceNowRecordLink
+from airflow_provider_servicenow_dq.operators.running import (
+    failure,
+    leave_address,
+    longest_wait,
+    rendered_payload,
+    run_of,
+    say_writes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,7 +176,8 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         from airflow_provider_servicenow_dq.hooks.desk import open_desk  # noqa: PLC0415 (loads requests)
         from airflow_provider_servicenow_dq.hooks.projects import choose  # noqa: PLC0415 (loads pydantic)
 
-        report = read_report(_payload(self.anomalies), source=self.source, options=self.source_options)
+        payload = rendered_payload(self.anomalies)
+        report = read_report(payload, source=self.source, options=self.source_options)
         self.log.info(
             "%s anomalies, %s checks passed, %s not run", len(report.anomalies), report.passed, report.not_run
         )
@@ -245,19 +252,4 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
             self.log.info("%s: %s (%s)", result["action"], result["message"], what)
             for warning in result["warnings"]:
                 self.log.warning("%s: %s", what, warning)
-        address = next((result["ticket"]["url"] for result in results if result["ticket"]), None)
-        if address and "ti" in context:
-            context["ti"].xcom_push(key=URL_KEY, value=address)
-
-
-def _payload(anomalies: Any) -> Any:
-    """Return the payload; a template renders to text, so JSON text is read."""
-    if isinstance(anomalies, str) and anomalies.lstrip()[:1] in {"[", "{"}:
-        try:
-            return json.loads(anomalies)
-        except ValueError:
-            raise ServiceNowConfigError(
-                "anomalies is a text that is not JSON. Pass the task's output (XComArg), or set "
-                "render_template_as_native_obj=True on the DAG"
-            ) from None
-    return anomalies
+        leave_address(context, results)

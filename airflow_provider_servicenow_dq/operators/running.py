@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError, DeliveryRefusedError
+from airflow_provider_servicenow_dq.exceptions import (
+    DeliveryPendingError,
+    DeliveryRefusedError,
+    ServiceNowConfigError,
+)
+from airflow_provider_servicenow_dq.links.servicenow import URL_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -30,6 +35,29 @@ def run_of(context: Context) -> Run:
         return Run(unique=uuid.uuid4().hex)
     ti = context["ti"]
     return Run(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+def rendered_payload(anomalies: Any) -> Any:
+    """Return the payload of a parameter; a template renders to text, so JSON text is read.
+
+    :raises ServiceNowConfigError: If it is a text that only looks like JSON.
+    """
+    if isinstance(anomalies, str) and anomalies.lstrip()[:1] in {"[", "{"}:
+        try:
+            return json.loads(anomalies)
+        except ValueError:
+            raise ServiceNowConfigError(
+                "anomalies is a text that is not JSON. Pass the task's output (XComArg), or set "
+                "render_template_as_native_obj=True on the DAG"
+            ) from None
+    return anomalies
+
+
+def leave_address(context: Context, results: Iterable[Mapping[str, Any]]) -> None:
+    """Leave the address of the first ticket where the task's link finds it."""
+    address = next((result["ticket"]["url"] for result in results if result["ticket"]), None)
+    if address and "ti" in context:
+        context["ti"].xcom_push(key=URL_KEY, value=address)
 
 
 def failure(causes: Sequence[str], *, refused: bool, retry_after: float | None) -> Exception:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from airflow_provider_servicenow_dq.operators.create import ServiceNowCreateIncidentOperator
 from airflow_provider_servicenow_dq.operators.deliver import ServiceNowDeliverOperator
+from airflow_provider_servicenow_dq.operators.push import (
+    ServiceNowPushCommentsOperator,
+    ServiceNowPushStatusOperator,
+)
 from airflow_provider_servicenow_dq.operators.records import ServiceNowGetRecordsOperator
 from airflow_provider_servicenow_dq.operators.retries import servicenow_retry_policy
 
@@ -11,5 +15,7 @@ __all__ = [
     "ServiceNowCreateIncidentOperator",
     "ServiceNowDeliverOperator",
     "ServiceNowGetRecordsOperator",
+    "ServiceNowPushCommentsOperator",
+    "ServiceNowPushStatusOperator",
     "servicenow_retry_policy",
 ]
