@@ -49,13 +49,30 @@ def get_choices(
     :param language: Code of the language of the labels, e.g. ``de``. What has no label in it comes in
         English, else in the only language that it has.
     """
+    choices = read_choices(table_api, table, (field,), language=language)[field]
+    return [item for item in choices if dependent_value is None or item.dependent_value == dependent_value]
+
+
+def read_choices(
+    table_api: TableApi, table: str, fields: Sequence[str], *, language: str = _ENGLISH
+) -> dict[str, list[Choice]]:
+    """Return the active choices of several fields, as :func:`get_choices` does, with one request for all.
+
+    :returns: By field; an empty list where a field has none, or this user may not read them.
+    """
     lineage = read_lineage(table_api, table) or (table, "task")
-    query = Query.any_of("name", lineage).also(Query.equals({"element": field, "inactive": False}))
-    rows = [row for row in table_api.find("sys_choice", query, fields=_FIELDS) if row.get("element") == field]
+    query = Query.any_of("name", lineage).also(Query.any_of("element", fields))
+    rows = list(table_api.find("sys_choice", query.also(Query.equals({"inactive": False})), fields=_FIELDS))
+    return {
+        field: _nearest([row for row in rows if row.get("element") == field], lineage, language)
+        for field in fields
+    }
+
+
+def _nearest(rows: Sequence[Record], lineage: Sequence[str], language: str) -> list[Choice]:
     by_table = ([row for row in rows if row.get("name") == name] for name in lineage)
     choices = _in_language(next(filter(None, by_table), []), (language, _ENGLISH))
-    wanted = [item for item in choices if dependent_value is None or item.dependent_value == dependent_value]
-    return sorted(wanted, key=lambda item: (item.sequence is None, item.sequence or 0, item.label))
+    return sorted(choices, key=lambda item: (item.sequence is None, item.sequence or 0, item.label))
 
 
 def _in_language(rows: Iterable[Record], languages: Sequence[str]) -> list[Choice]:

@@ -237,6 +237,58 @@ class ServiceNowHook(BaseHook):
 
         return get_choices(self.table_api, table, field, dependent_value, language=language)
 
+    def get_form_specification(
+        self,
+        table: str | None = None,
+        project: str | None = None,
+        *,
+        language: str = "en",
+        refresh: bool = False,
+    ) -> dict[str, Any]:
+        """Return the form for a new ticket: its fields, what is offered for them, and how old that is.
+
+        The instance is asked at most once an hour. Where it is down, the form offers what it told last; where
+        its choices may not be read, those of the base system, marked so. Why stands in ``notes``; the shape
+        is that of :func:`~airflow_provider_servicenow_dq.desk.form.specification`.
+
+        :param table: By default the project's, which is ``incident`` unless it says another.
+        :param project: Whose defaults it shows: id or key of a project; by default the built-in one.
+        :param language: Of the labels; English where there is none in it.
+        :param refresh: Ask the instance now, however young what it told last is.
+        :raises ServiceNowConfigError: If there is no such project, or the connection cannot work as written.
+        """
+        from airflow_provider_servicenow_dq.hooks.form import form_specification  # noqa: PLC0415  # loads SQLAlchemy
+
+        return form_specification(
+            self.servicenow_conn_id, table=table, project=project, language=language, refresh=refresh
+        )
+
+    def find_open_tickets(
+        self,
+        dataset: str | Sequence[str],
+        priority: str | int = 1,
+        *,
+        table: str | None = None,
+        project: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the open tickets on a dataset that are as grave as asked for: what a gate looks at.
+
+        Which tickets there are the store tells, which all workers must share; how they are now the instance
+        is asked. What cannot be told stands in the way; the shape and the rules are those of
+        :func:`~airflow_provider_servicenow_dq.desk.gate.find_open_tickets`.
+
+        :param dataset: As its anomalies name it; one or several.
+        :param priority: The least grave that counts: ``1`` to ``5``, or ``P1`` to ``P5``.
+        :param table: By default the project's, which is ``incident`` unless it says another.
+        :param project: Whose states count: id or key of a project; by default the built-in ones.
+        :raises ServiceNowError: If the instance or the store cannot be asked, which is never an empty list.
+        """
+        from airflow_provider_servicenow_dq.hooks.gate import find_open_tickets  # noqa: PLC0415  # loads SQLAlchemy
+
+        return find_open_tickets(
+            self.servicenow_conn_id, dataset, priority=priority, table=table, project=project
+        )
+
     def get_dictionary(self, table: str) -> Dictionary | None:
         """Return the columns of a table, inherited ones too; None if the user may not read the dictionary."""
         from airflow_provider_servicenow_dq.client.dictionary import read_dictionary  # noqa: PLC0415  # DAG files pay

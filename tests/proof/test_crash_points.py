@@ -30,6 +30,8 @@ HERE = Path(__file__).parent
 
 #: No death there can leave anything behind.
 NOT_DELIVERING = {
+    "form.py": "reads what a form offers; what it keeps of that is read again when it is lost",
+    "gate.py": "only reads",
     "adopt.py": "rebuilds a lost store by reading; what it has read it does not take again",
     "rehearsal.py": "sends nothing, and its memory is thrown away",
 }
