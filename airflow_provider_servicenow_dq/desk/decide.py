@@ -157,7 +157,8 @@ def _news(ticket: Ticket, sighting: Sighting, now: datetime) -> str:
 
 
 def _muted_until(ticket: Ticket, ended_at: datetime | None, policy: Policy) -> datetime | None:
-    closed_at = _utc(ticket.record.get("closed_at")) or ended_at
+    # A state that an instance has added may stamp neither: it was entered at the last change at the latest.
+    closed_at = _utc(ticket.record.get("closed_at")) or ended_at or _utc(ticket.record.get("sys_updated_on"))
     status = policy.states.status_for(ticket.state, ticket.record.get("close_code") or "")
     return closed_at + policy.mute_for if closed_at and status in _MUTING else None
 

@@ -112,58 +112,6 @@ def test_different_problems_get_different_tickets_in_input_order(desk, sandbox):
     assert len(incidents(sandbox)) == 2
 
 
-def resolve(sandbox, code="Solution provided"):
-    (incident,) = incidents(sandbox)
-    sandbox.act_as(
-        "beth.anglin",
-        "incident",
-        incident["sys_id"],
-        {"state": "6", "close_code": code, "close_notes": "done"},
-    )
-    return incident
-
-
-@pytest.mark.parametrize(
-    ("policy", "hours", "expected", "tickets", "state"),
-    [
-        ("reopen", 1, "reopened", 1, "2"),
-        ("reopen", 71, "reopened", 1, "2"),
-        ("reopen", 73, "created", 2, "6"),
-        ("new", 1, "created", 2, "6"),
-        ("note", 1, "noted", 1, "6"),
-        ("nothing", 1, "unchanged", 1, "6"),
-        ("reopen", -1, "unchanged", 1, "6"),
-        ("new", -1, "unchanged", 1, "6"),
-    ],
-)
-def test_a_problem_seen_again_after_its_ticket_was_resolved(
-    desk, sandbox, policy, hours, expected, tickets, state
-):
-    report(desk, anomaly(hour=0))
-    resolve(sandbox)
-
-    opening = report(desk, anomaly(detected_at=later(hours)), on_refire=policy)
-
-    assert actions(opening) == [expected]
-    assert len(incidents(sandbox)) == tickets
-    assert min(incidents(sandbox), key=lambda each: each["number"])["state"] == state
-
-
-@pytest.mark.parametrize("state", ["7", "8"])
-def test_after_a_closed_or_canceled_ticket_comes_a_new_one_that_names_it(desk, sandbox, state):
-    report(desk, anomaly(hour=0))
-    (old,) = incidents(sandbox)
-    closing = {"state": state, "close_code": "Solution provided", "close_notes": "done"}
-    sandbox.act_as("admin", "incident", old["sys_id"], closing)
-
-    opening = report(desk, anomaly(detected_at=later(1)))
-
-    assert actions(opening) == ["created"]
-    new = next(each for each in incidents(sandbox) if each["sys_id"] != old["sys_id"])
-    assert old["number"] in new["description"].splitlines()[0]
-    assert new["correlation_id"] == old["correlation_id"]
-
-
 def test_the_successor_of_a_successor_is_found_again(make_desk, sandbox):
     for round_number in range(3):
         report(make_desk(f"store {round_number}"), anomaly(detected_at=later(1 + round_number)))
@@ -172,28 +120,6 @@ def test_the_successor_of_a_successor_is_found_again(make_desk, sandbox):
         sandbox.act_as("admin", "incident", newest["sys_id"], closing)
 
     assert len(incidents(sandbox)) == 3
-
-
-@pytest.mark.parametrize("code", ["Duplicate", "Known error"])
-def test_what_people_closed_as_a_duplicate_is_muted(desk, sandbox, code):
-    report(desk, anomaly(hour=0))
-    resolve(sandbox, code=code)
-
-    opening = report(desk, anomaly(detected_at=later(24)))
-
-    if code == "Duplicate":
-        assert actions(opening) == ["suppressed"]
-        assert opening.results[0]["ticket"] is None
-        assert "muted until" in opening.results[0]["message"]
-    else:
-        assert actions(opening) == ["reopened"]
-
-
-def test_a_mute_ends(desk, sandbox):
-    report(desk, anomaly(hour=0))
-    resolve(sandbox, code="Duplicate")
-
-    assert actions(report(desk, anomaly(detected_at=later(24 * 31)))) == ["created"]
 
 
 def test_what_is_below_the_floor_gets_no_ticket(desk, sandbox):
