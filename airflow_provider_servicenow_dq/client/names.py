@@ -12,7 +12,7 @@ from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError, UnsafeQueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_servicenow_dq.client.query import Value
     from airflow_provider_servicenow_dq.client.table import TableApi
@@ -29,6 +29,7 @@ _KNOWN_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Value]]]] = {
     "sys_user": (("user_name", "email", "employee_number", "name"), _ACTIVE),
     "sys_user_group": (("name", "email"), _ACTIVE),
 }
+_PERSON: Final = ("email", "user_name")
 _ANY_RECORD: Final[tuple[tuple[str, ...], Mapping[str, Value]]] = (("number", "name"), {})
 
 
@@ -45,12 +46,22 @@ class Names:
         self._table_api = table_api
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], list[str]] = {}
+        self._people: dict[str, list[str]] = {}
         self._choices: dict[tuple[str, str], list[Choice]] = {}
         self._dictionaries: dict[str, Dictionary | None] = {}
 
     def user(self, text: str) -> str | None:
         """Return the active user with this user name, e-mail address, employee number or full name."""
         return self.record("sys_user", text)
+
+    def person(self, text: str) -> str | None:
+        """Return the active user with this e-mail address, else of this user name.
+
+        What else people are called by, such as a full name, is not what they log in with.
+        """
+        name = text.strip()
+        columns = _PERSON if "@" in name else _PERSON[1:]
+        return _only("sys_user", name, self._once(self._people, name, lambda: self._users(name, columns)))
 
     def group(self, text: str) -> str | None:
         """Return the active group of this name or e-mail address."""
@@ -62,9 +73,7 @@ class Names:
         if not name or is_sys_id(name.lower()):
             return name.lower() or None
         matches = self._once(self._found, (table, name), lambda: self._search(table, name))
-        if len(matches) > 1:
-            raise AmbiguousNameError(table, name, len(matches))
-        return matches[0] if matches else None
+        return _only(table, name, matches)
 
     def choices(self, table: str, field: str) -> list[Choice]:
         """Return the choices of a field."""
@@ -88,6 +97,14 @@ class Names:
         What no query can say, such as a control character, is nobody's name.
         """
         columns, conditions = _KNOWN_BY.get(table, _ANY_RECORD)
+        return self._search_by(table, name, columns, conditions)
+
+    def _users(self, name: str, columns: Sequence[str]) -> list[str]:
+        return self._search_by("sys_user", name, columns, _ACTIVE) if name else []
+
+    def _search_by(
+        self, table: str, name: str, columns: Sequence[str], conditions: Mapping[str, Value]
+    ) -> list[str]:
         for column in columns:
             try:
                 query = Query.equals({column: name, **conditions})
@@ -101,3 +118,9 @@ class Names:
             if matches:
                 return matches
         return []
+
+
+def _only(table: str, name: str, matches: Sequence[str]) -> str | None:
+    if len(matches) > 1:
+        raise AmbiguousNameError(table, name, len(matches))
+    return matches[0] if matches else None

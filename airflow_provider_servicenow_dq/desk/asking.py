@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_servicenow_dq.desk import naming, twins
+from airflow_provider_servicenow_dq.desk import linking, naming, twins
 from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError
 from airflow_provider_servicenow_dq.store import outbox, tickets
@@ -27,11 +27,13 @@ class Needs(NamedTuple):
     :param named: Entries that may open a ticket, whose columns may hold names.
     :param twins: The entry that wants to know whether its ticket is the only one.
     :param close_code: Whether something may be resolved.
+    :param linked: sys_ids of tickets to which something is to be linked.
     """
 
     named: Sequence[Entry] = ()
     twins: Entry | None = None
     close_code: bool = False
+    linked: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,14 @@ class Asked:
     :param ambiguous: Why an entry's names cannot be resolved.
     :param twins: The tickets that an address has.
     :param close_code: The one to resolve with; None if the instance tells of none.
+    :param standing: What tickets say to which something is to be linked, by their sys_ids.
     """
 
     names: Resolved = field(default_factory=dict)
     ambiguous: Mapping[int, str] = field(default_factory=dict)
     twins: twins.Found | None = None
     close_code: str | None = None
+    standing: Mapping[str, linking.Standing] = field(default_factory=dict)
 
 
 def needs(waiting: Iterable[Entry], ticket: Ticket | None) -> Needs:
@@ -65,7 +69,7 @@ def needs(waiting: Iterable[Entry], ticket: Ticket | None) -> Needs:
         named=[
             entry
             for entry in listed
-            if entry.kind == outbox.REPORT and naming.has_names(entry.payload["fields"]) and may_open(entry)
+            if entry.kind == outbox.REPORT and _has_names(entry.payload) and may_open(entry)
         ],
         twins=next((entry for entry in listed if entry.kind == outbox.TWINS), None),
         close_code=any(
@@ -74,6 +78,7 @@ def needs(waiting: Iterable[Entry], ticket: Ticket | None) -> Needs:
             and not entry.payload["close_code"]
             for entry in listed
         ),
+        linked=list(dict.fromkeys(entry.payload["sys_id"] for entry in listed if entry.kind == outbox.LINK)),
     )
 
 
@@ -86,7 +91,7 @@ def ask(desk: Desk, address: Address, wanted: Needs) -> Asked:
     ambiguous = {}
     for entry in wanted.named:
         try:
-            names[entry.id] = naming.resolve_names(desk.names, address.table, entry.payload["fields"])
+            names[entry.id] = _resolved(desk, address.table, entry.payload)
         except AmbiguousNameError as error:
             ambiguous[entry.id] = str(error)
     return Asked(
@@ -94,7 +99,20 @@ def ask(desk: Desk, address: Address, wanted: Needs) -> Asked:
         ambiguous=ambiguous,
         twins=twins.find(desk, address, wanted.twins.payload["sys_id"]) if wanted.twins else None,
         close_code=_close_code(desk, address.table) if wanted.close_code else None,
+        standing={sys_id: linking.stands(desk, address, sys_id) for sys_id in wanted.linked},
     )
+
+
+def _has_names(payload: Mapping[str, Any]) -> bool:
+    return "caller" in payload or naming.has_names(payload["fields"])
+
+
+def _resolved(desk: Desk, table: str, payload: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    fields, warnings = naming.resolve_names(desk.names, table, payload["fields"])
+    if "caller" not in payload:
+        return fields, warnings
+    fields, more = naming.with_caller(desk.names, table, fields, payload["caller"])
+    return fields, [*warnings, *more]
 
 
 def _close_code(desk: Desk, table: str) -> str | None:

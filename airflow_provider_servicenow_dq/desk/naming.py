@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_servicenow_dq.exceptions import RefusedError
+from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,9 @@ _REFERENCES: Final[Mapping[str, str]] = {
     "problem_id": "problem",
     "parent_incident": "incident",
 }
+_CALLER: Final = "caller_id"
+#: Where a table of the base system keeps whom a ticket is for; others may have the incident's column.
+_CALLERS: Final[Mapping[str, str]] = {"incident": _CALLER, "change_request": "requested_by"}
 _LISTS: Final[Mapping[str, str]] = {
     "watch_list": "sys_user",
     "work_notes_list": "sys_user",
@@ -74,6 +77,37 @@ def resolve_names(names: Names, table: str, fields: Mapping[str, str]) -> tuple[
         else:
             resolved[name] = text
     return resolved, warnings
+
+
+def caller_column(table: str) -> str:
+    """Return the column of a table for the person whom a ticket is for."""
+    return _CALLERS.get(table, _CALLER)
+
+
+def with_caller(
+    names: Names, table: str, fields: Mapping[str, str], user: str
+) -> tuple[dict[str, str], list[str]]:
+    """Return the columns with the person who triggered the run as the caller, and warnings.
+
+    Nobody has asked for this very person, so that neither nobody nor several of the name are an error: the
+    caller is then left to the instance.
+
+    :param user: As Airflow knows them.
+    """
+    column = caller_column(table)
+    if column in fields:
+        return dict(fields), []
+    dictionary = None if table in _CALLERS else _dictionary(names, table)
+    if dictionary and column not in dictionary.columns:
+        return dict(fields), [f"{table} has no column {column}, so {user!r} is not its caller"]
+    try:
+        person = names.person(user)
+    except AmbiguousNameError as error:
+        return dict(fields), [f"{column}: {error.matches} active users are {user!r}, so it was left out"]
+    if person is None:
+        words = f"{column}: no active user of the instance has the e-mail address or user name {user!r}"
+        return dict(fields), [f"{words}, so it was left out"]
+    return {**fields, column: person}, []
 
 
 def _dictionary(names: Names, table: str) -> Dictionary | None:

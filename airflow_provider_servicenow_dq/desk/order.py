@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
 from airflow_provider_servicenow_dq.desk.decide import Policy
+from airflow_provider_servicenow_dq.desk.naming import caller_column
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.tickets import notes
@@ -40,11 +41,13 @@ class Order:
     :param project: The rules.
     :param columns: Columns as asked for; ``{dataset}`` and the other anomaly fields are filled per anomaly.
     :param priority: A wish, ``1``…``5`` or ``P1``…``P5``.
+    :param user: Who triggered the DAG run, as Airflow knows them, if anybody did.
     """
 
     project: Project = field(default_factory=Project)
     columns: Mapping[str, str] = field(default_factory=dict)
     priority: str | None = None
+    user: str | None = None
 
     def __post_init__(self) -> None:
         asked = {*self.project.all_columns(), *self.columns}
@@ -116,10 +119,18 @@ def payload(
             "reopen_window_s": order.project.reopen_window.total_seconds(),
             "mute_for_s": order.project.mute_for.total_seconds(),
         },
+        **_caller(order, fields),
         **rules_payload(order.project),
         "recorded_at": now.isoformat(),
         "run": run,
     }
+
+
+def _caller(order: Order, fields: Mapping[str, str]) -> dict[str, str]:
+    """Return who is to be the caller, where the project takes them from the run and nobody has said who."""
+    named = caller_column(order.project.table) in fields
+    wanted = order.project.caller_from_user and order.user and not named
+    return {"caller": order.user} if wanted and order.user else {}
 
 
 def _priority(order: Order, anomaly: Anomaly, fields: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:

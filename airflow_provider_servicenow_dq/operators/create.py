@@ -16,6 +16,7 @@ from airflow_provider_servicenow_dq.operators.running import (
     rendered_payload,
     run_of,
     say_writes,
+    user_of,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
     :param assignment_group: Name or sys_id. (templated)
     :param assigned_to: User name, e-mail, name or sys_id. (templated)
     :param caller_id: User name, e-mail, name or sys_id. (templated)
+    :param caller_from_user: Whether the caller is whoever triggered the DAG run, unless ``caller_id`` says
+        who; by default as the project says, which is no unless it says yes. They are found on the instance
+        by e-mail address, else by user name; with nobody found, or several, it is left to the instance, and
+        the result has a warning. Nobody triggers a scheduled run.
     :param cmdb_ci: Name, number or sys_id. (templated)
     :param business_service: Name, number or sys_id. (templated)
     :param contact_type: Value of a choice of the instance. (templated)
@@ -121,6 +126,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         assignment_group: str | None = None,
         assigned_to: str | None = None,
         caller_id: str | None = None,
+        caller_from_user: bool | None = None,
         cmdb_ci: str | None = None,
         business_service: str | None = None,
         contact_type: str | None = None,
@@ -151,6 +157,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         self.assignment_group = assignment_group
         self.assigned_to = assigned_to
         self.caller_id = caller_id
+        self.caller_from_user = caller_from_user
         self.cmdb_ci = cmdb_ci
         self.business_service = business_service
         self.contact_type = contact_type
@@ -182,7 +189,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
             "%s anomalies, %s checks passed, %s not run", len(report.anomalies), report.passed, report.not_run
         )
         hook, project = choose(self.servicenow_conn_id, self.project)
-        order, run = self._order(project), run_of(context)
+        order, run = self._order(project, user_of(context)), run_of(context)
         with open_desk(hook, only_reads=self.dry_run) as desk:
             if self.dry_run:
                 results, opening = self._rehearse(desk, report, order=order, run=run)
@@ -213,7 +220,7 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
         say_writes(rehearsed.writes)
         return rehearsed.for_xcom(), rehearsed.opening
 
-    def _order(self, project: Project) -> Order:
+    def _order(self, project: Project, user: str | None) -> Order:
         from airflow_provider_servicenow_dq.desk.order import Order  # noqa: PLC0415 (DAG files pay for it)
 
         asked = {
@@ -223,9 +230,10 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
             "min_severity": self.min_severity,
             "max_new_tickets": self.max_new_tickets,
             "resolve_after": self.resolve_after,
+            "caller_from_user": self.caller_from_user,
         }
         rules = project.changed({name: value for name, value in asked.items() if value is not None})
-        return Order(rules, self._columns(), None if self.priority is None else str(self.priority))
+        return Order(rules, self._columns(), None if self.priority is None else str(self.priority), user)
 
     def _columns(self) -> dict[str, str]:
         from airflow_provider_servicenow_dq.projects.columns import column_text  # noqa: PLC0415 (loads pydantic)

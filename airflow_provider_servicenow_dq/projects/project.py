@@ -75,6 +75,8 @@ class Project(BaseModel):
         ``correlation_id``.
     :param fields: Columns of a new ticket; ``{dataset}`` and the other anomaly fields are filled per anomaly.
     :param routes: More columns for some anomalies: those of the first route that matches.
+    :param caller_from_user: The caller of a new ticket is whoever triggered the DAG run, found on the
+        instance by e-mail address, else by user name; with nobody found it is left to the instance.
     :param assignees: Owner of the anomaly, as its source writes it, to a user of the instance.
     :param severity: Anomaly severity to (impact, urgency).
     :param impact_mapping: Anomaly severity to impact alone.
@@ -107,6 +109,7 @@ class Project(BaseModel):
     key_field: Name | None = None
     fields: Columns = {}
     routes: tuple[Route, ...] = ()
+    caller_from_user: bool = False
     assignees: Mapping[str, str] = {}
     severity: Mapping[Severity, Pair] = {}
     impact_mapping: Mapping[Severity, Level] = {}
