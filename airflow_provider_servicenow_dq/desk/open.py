@@ -19,7 +19,7 @@ from airflow_provider_servicenow_dq.desk.order import Order, payload
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
-from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store import links, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.result import Result
+    from airflow_provider_servicenow_dq.tickets.states import States
 
 
 @dataclass
@@ -47,7 +48,9 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class Item:
+    """An anomaly that is reported, and its place in the outbox; None if it is to have no ticket."""
+
     anomaly: Anomaly
     sighting: Sighting
     own_address: Address
@@ -65,16 +68,26 @@ def open_tickets(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run:
     :param order: What is wanted of new tickets.
     :param run: Who reports.
     """
-    items = _record(desk, anomalies, order, run)
+    return deliver_reports(desk, record_reports(desk, anomalies, order=order, run=run), order=order, run=run)
+
+
+def deliver_reports(desk: Desk, items: Sequence[Item], *, order: Order, run: Run) -> Opening:
+    """Deliver what was recorded just before, and say what came of it.
+
+    :param items: What :func:`record_reports` returned, with the same order and run.
+    """
     crew = _deliver_all(desk, items, order, run)
     if order.project.exclusive:
         moves.deliver(crew, task=run.task)
     return _opening(items, crew, order)
 
 
-def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) -> list[_Item]:
-    """Write every intent down, in parts of bounded size."""
-    items: list[_Item] = []
+def record_reports(desk: Desk, anomalies: Sequence[Anomaly], *, order: Order, run: Run) -> list[Item]:
+    """Write every intent down, in parts of bounded size; the instance is not asked.
+
+    Whoever delivers next takes it from there, should :func:`deliver_reports` not be reached.
+    """
+    items: list[Item] = []
     seen: set[str] = set()
     for batch in batches(anomalies):
         prepared = [_prepared(desk, anomaly, order, run) for anomaly in batch]
@@ -103,11 +116,11 @@ def _record(desk: Desk, anomalies: Sequence[Anomaly], order: Order, run: Run) ->
             by_us = entry is not None and entry.state == outbox.DONE and entry.recorded_by == run.task
             repeated = intent in seen
             seen.add(intent)
-            items.append(_Item(item.anomaly, item.sighting, item.own_address, entry, by_us, repeated))
+            items.append(Item(item.anomaly, item.sighting, item.own_address, entry, by_us, repeated))
     return items
 
 
-def _prepared(desk: Desk, anomaly: Anomaly, order: Order, run: Run) -> _Item:
+def _prepared(desk: Desk, anomaly: Anomaly, order: Order, run: Run) -> Item:
     key = anomaly_key(anomaly, desk.namespace)
     occurrence = occurrence_id(
         anomaly,
@@ -122,19 +135,23 @@ def _prepared(desk: Desk, anomaly: Anomaly, order: Order, run: Run) -> _Item:
     else:
         correlation = correlation_id(anomaly.source, key)
     address = Address(desk.host, project.table, correlation)
-    return _Item(anomaly, Sighting(key, occurrence, anomaly), address, None)
+    return Item(anomaly, Sighting(key, occurrence, anomaly), address, None)
 
 
-def _intent(item: _Item) -> str:
+def _intent(item: Item) -> str:
     return f"report|{item.sighting.key}|{item.sighting.occurrence}"
 
 
-def _payload(item: _Item, home: Address, order: Order, run: Run, now: Any, column: str) -> dict[str, Any]:
+def _payload(item: Item, home: Address, order: Order, run: Run, now: Any, column: str) -> dict[str, Any]:
     correlation = home.correlation_id
     made = payload(order, item.anomaly, correlation_id=correlation, now=now, run=run.dag_run, column=column)
     titled = "short_description" in {**order.project.columns_for(item.anomaly), **order.columns}
+    # Where it goes when nobody works any more on the ticket that a person has linked it to.
+    own = item.own_address.correlation_id
+    away = {} if correlation == own or group.is_rollup(home) else {"own": own}
     return {
         **made,
+        **away,
         "group_by": order.project.group_by,
         "max_new_tickets": order.project.max_new_tickets,
         "titled": titled,
@@ -142,21 +159,34 @@ def _payload(item: _Item, home: Address, order: Order, run: Run, now: Any, colum
     }
 
 
-def _homes(connection: Any, desk: Desk, items: Sequence[_Item], order: Order) -> dict[str, Address]:
-    """Return where each anomaly's ticket is: its own, or the open roll-up ticket that it has joined."""
-    linked = tickets.of_keys(
-        connection, {item.sighting.key for item in items}, instance=desk.host, table=order.project.table
-    )
+def _homes(connection: Any, desk: Desk, items: Sequence[Item], order: Order) -> dict[str, Address]:
+    """Return where each anomaly's ticket is: its own, or an open one that it has joined.
+
+    That is a roll-up, or a ticket that a person has linked it to while its own is not open.
+    """
+    linked = links.of_keys(connection, {item.sighting.key for item in items}, instance=desk.host)
+    states, table = order.project.states, order.project.table
     homes = {}
     for item in items:
-        key = item.sighting.key
-        joined = linked.get(key)
-        is_there = joined is not None and group.is_joined(joined, order.project.states)
-        homes[key] = joined.address if joined is not None and is_there else item.own_address
+        found = [link for link in linked.get(item.sighting.key, ()) if link.ticket.address.table == table]
+        homes[item.sighting.key] = _home(item.own_address, found, states)
     return homes
 
 
-def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> Crew:
+def _home(own: Address, linked: Sequence[links.Link], states: States) -> Address:
+    """Return where an anomaly is reported to.
+
+    :param linked: Its tickets in this table, the newest first.
+    """
+    if linked and group.is_joined(linked[0].ticket, states):
+        return linked[0].ticket.address
+    open_now = [link for link in linked if tickets.is_open(link.ticket, states)]
+    if any(link.ticket.address == own for link in open_now):
+        return own
+    return next((link.ticket.address for link in open_now if link.by_person), own)
+
+
+def _deliver_all(desk: Desk, items: Sequence[Item], order: Order, run: Run) -> Crew:
     """Deliver what waits for these items; return who did it, who knows what stopped them."""
     crew = Crew(desk, run.dag_run)
     waiting = [
@@ -181,7 +211,7 @@ def _deliver_all(desk: Desk, items: Sequence[_Item], order: Order, run: Run) -> 
     return crew
 
 
-def _behind(desk: Desk, items: Sequence[_Item], besides: Sequence[Address], run: Run) -> list[Address]:
+def _behind(desk: Desk, items: Sequence[Item], besides: Sequence[Address], run: Run) -> list[Address]:
     """Return where an earlier try of this task has reported and not finished: a further page, a twin."""
     done = {item.entry.address for item in items if item.was_done_by_us and item.entry is not None}
     if not done:
@@ -199,7 +229,7 @@ def _by_severity(entries: Sequence[Entry]) -> list[Address]:
     return sorted(worst, key=lambda address: -worst[address])
 
 
-def _opening(items: Sequence[_Item], crew: Crew, order: Order) -> Opening:
+def _opening(items: Sequence[Item], crew: Crew, order: Order) -> Opening:
     with crew.desk.store.begin() as connection:
         entries = outbox.by_ids(connection, {item.entry.id for item in items if item.entry is not None})
         linked = tickets.by_ids(
@@ -211,7 +241,7 @@ def _opening(items: Sequence[_Item], crew: Crew, order: Order) -> Opening:
 
 
 def _result(
-    item: _Item,
+    item: Item,
     crew: Crew,
     order: Order,
     entries: Mapping[int, Entry],
@@ -227,7 +257,7 @@ def _result(
 
 
 def _failures(
-    items: Sequence[_Item], entries: Mapping[int, Entry], failed: Sequence[ServiceNowError]
+    items: Sequence[Item], entries: Mapping[int, Entry], failed: Sequence[ServiceNowError]
 ) -> list[str]:
     said = [str(error) for error in failed]
     for item in items:

@@ -31,7 +31,13 @@ QUIET: Final = timedelta(hours=24)
 
 
 def resolve_passed(
-    desk: Desk, passed: Sequence[Pass], *, failed: Sequence[Anomaly], rules: Project, run: Run
+    desk: Desk,
+    passed: Sequence[Pass],
+    *,
+    failed: Sequence[Anomaly],
+    rules: Project,
+    run: Run,
+    quiet: timedelta = QUIET,
 ) -> Pushed:
     """Count passes, and resolve the tickets of anomalies of which there were enough in a row.
 
@@ -41,6 +47,7 @@ def resolve_passed(
     that have no open ticket are not counted.
 
     :param failed: What the same report found wrong: a check that also failed has not passed.
+    :param quiet: How long a check must not have failed.
     """
     if not (rules.resolve_after and rules.sync.pushes_status):
         return Pushed([])
@@ -51,7 +58,12 @@ def resolve_passed(
         passings = [_passing(desk, each, run) for each in batch]
         with desk.store.begin() as connection:
             streaks = _counted(
-                connection, desk, [each for each in passings if each.key not in failing], rules, run
+                connection,
+                desk,
+                [each for each in passings if each.key not in failing],
+                rules,
+                run,
+                quiet,
             )
             about |= anomaly_store.contents(connection, streaks)
         due |= streaks
@@ -84,7 +96,12 @@ def _passing(desk: Desk, passed: Pass, run: Run) -> Passing:
 
 
 def _counted(
-    connection: Connection, desk: Desk, passings: Collection[Passing], rules: Project, run: Run
+    connection: Connection,
+    desk: Desk,
+    passings: Collection[Passing],
+    rules: Project,
+    run: Run,
+    quiet: timedelta,
 ) -> dict[str, Streak]:
     """Count passes; return those of anomalies whose tickets are due."""
     linked = tickets.of_keys(
@@ -98,7 +115,7 @@ def _counted(
     return {
         key: streak
         for key, streak in passes.streaks(connection, keys).items()
-        if streak.times >= rules.resolve_after and streak.last_at - streak.since >= QUIET
+        if streak.times >= rules.resolve_after and streak.last_at - streak.since >= quiet
     }
 
 

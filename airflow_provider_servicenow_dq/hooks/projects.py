@@ -17,7 +17,9 @@ from airflow_provider_servicenow_dq.projects.loading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from airflow.sdk import Connection
 
     from airflow_provider_servicenow_dq.projects.project import Project
 
@@ -29,7 +31,9 @@ class Chosen(NamedTuple):
     project: Project
 
 
-def choose(servicenow_conn_id: str, name: str | None) -> Chosen:
+def choose(
+    servicenow_conn_id: str, name: str | None, *, find_connection: Callable[[str], Connection] | None = None
+) -> Chosen:
     """Return a project and the way to its instance.
 
     Projects are those of the connection and those of ``[servicenow_dq] projects_file``; where both have one
@@ -38,10 +42,12 @@ def choose(servicenow_conn_id: str, name: str | None) -> Chosen:
 
     :param servicenow_conn_id: Where to look for projects, and the connection of those that name none.
     :param name: Id or key; the built-in project for None.
+    :param find_connection: As for the hook.
     :raises ServiceNowConfigError: If there is none of that name, one of them makes no sense, or it belongs to
         another connection than the one that was asked for.
     """
-    extra = _extra(servicenow_conn_id, needed=name is None)
+    find = find_connection or ServiceNowHook.get_connection
+    extra = _extra(find, servicenow_conn_id, needed=name is None)
     own = load_projects(extra.get("projects"))
     path = settings.projects_file()
     project = find_project(together(own, read_projects_file(path)) if path else own, name)
@@ -52,12 +58,12 @@ def choose(servicenow_conn_id: str, name: str | None) -> Chosen:
             f"The task names the connection {servicenow_conn_id!r}, and its project {project.id!r} belongs "
             f"to {conn_id!r}: leave servicenow_conn_id out, or take another project"
         )
-    return Chosen(ServiceNowHook(conn_id), project)
+    return Chosen(ServiceNowHook(conn_id, find_connection=find_connection), project)
 
 
-def _extra(conn_id: str, *, needed: bool) -> Mapping[str, Any]:
+def _extra(find: Callable[[str], Connection], conn_id: str, *, needed: bool) -> Mapping[str, Any]:
     try:
-        extra: object = ServiceNowHook.get_connection(conn_id).extra_dejson
+        extra: object = find(conn_id).extra_dejson
     except AirflowNotFoundException:
         # A project of the file may name a connection that exists, and then nobody needs this one.
         if needed or conn_id != ServiceNowHook.default_conn_name:

@@ -11,9 +11,10 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import requests
+    from airflow.sdk import Connection
 
     from airflow_provider_servicenow_dq.client.aggregate import Function, Group
     from airflow_provider_servicenow_dq.client.choices import Choice
@@ -37,6 +38,7 @@ class ServiceNowHook(BaseHook):
     happened.
 
     :param servicenow_conn_id: The Airflow connection to use.
+    :param find_connection: Looks it up where Airflow may not be asked directly, as beside an event loop.
     """
 
     conn_name_attr = "servicenow_conn_id"
@@ -44,9 +46,16 @@ class ServiceNowHook(BaseHook):
     conn_type = "servicenow"
     hook_name = "ServiceNow"
 
-    def __init__(self, servicenow_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        servicenow_conn_id: str = default_conn_name,
+        *,
+        find_connection: Callable[[str], Connection] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.servicenow_conn_id = servicenow_conn_id
+        self._find_connection = find_connection or self.get_connection
 
     def instance_config(self) -> InstanceConfig:
         """Return what the connection says.
@@ -59,7 +68,7 @@ class ServiceNowHook(BaseHook):
     def _config(self) -> InstanceConfig:
         from airflow_provider_servicenow_dq.client.config import InstanceConfig  # noqa: PLC0415  # DAG files pay
 
-        connection = self.get_connection(self.servicenow_conn_id)
+        connection = self._find_connection(self.servicenow_conn_id)
         return InstanceConfig.from_connection_fields(
             conn_id=self.servicenow_conn_id,
             host=connection.host,

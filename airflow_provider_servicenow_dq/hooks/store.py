@@ -16,6 +16,8 @@ from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Connection
 
 log = logging.getLogger(__name__)
@@ -36,14 +38,17 @@ _LIBPQ_OPTIONS: Final = frozenset(
 )
 
 
-def open_store(*, needs_shared_store: bool = False) -> Store:
+def open_store(
+    *, needs_shared_store: bool = False, find_connection: Callable[[str], Connection] | None = None
+) -> Store:
     """Return the store that ``[servicenow_dq] store`` names, one per process.
 
     :param needs_shared_store: Whether the caller makes no sense with a store of its machine's own.
+    :param find_connection: Looks up a connection where Airflow may not be asked directly.
     :raises ServiceNowConfigError: If it cannot be found, or is not shared where it must be.
     :raises StoreError: If it cannot be opened.
     """
-    url = store_url()
+    url = store_url(find_connection or BaseHook.get_connection)
     if needs_shared_store and _is_of_one_machine(url):
         raise ServiceNowConfigError(
             f"This needs a store that all workers share. [core] executor runs tasks on other machines, and "
@@ -52,15 +57,24 @@ def open_store(*, needs_shared_store: bool = False) -> Store:
     return _opened(url)
 
 
-def store_url() -> sa.URL:
+def is_shared(find_connection: Callable[[str], Connection] | None = None) -> bool:
+    """Whether all tasks work with one store, wherever they run.
+
+    :param find_connection: As for :func:`open_store`.
+    """
+    return not _is_of_one_machine(store_url(find_connection or BaseHook.get_connection))
+
+
+def store_url(find_connection: Callable[[str], Connection] = BaseHook.get_connection) -> sa.URL:
     """Return the address of the store.
 
+    :param find_connection: Looks up a connection.
     :raises ServiceNowConfigError: If the setting is neither a URL nor the id of a connection to a database
         that can be a store.
     """
     setting = settings.store()
     if _CONNECTION_ID.fullmatch(setting):
-        return _url_of(_connection(setting))
+        return _url_of(_connection(setting, find_connection))
     try:
         return sa.make_url(setting)
     except (sa.exc.ArgumentError, ValueError):
@@ -86,9 +100,9 @@ def _is_of_one_machine(url: sa.URL) -> bool:
     return url.get_backend_name() == "sqlite" and settings.has_remote_executor()
 
 
-def _connection(conn_id: str) -> Connection:
+def _connection(conn_id: str, find_connection: Callable[[str], Connection]) -> Connection:
     try:
-        return BaseHook.get_connection(conn_id)
+        return find_connection(conn_id)
     except AirflowNotFoundException:
         raise ServiceNowConfigError(
             f"{_SETTING} names the connection {conn_id!r}, and there is none (a SQLAlchemy URL would have ://)"

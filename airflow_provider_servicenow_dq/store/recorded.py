@@ -55,6 +55,14 @@ def left_by(connection: Connection, task: str, addresses: Iterable[Address]) -> 
     return list(found)
 
 
+def has_reported(connection: Connection, instance: str, task: str) -> bool:
+    """Whether a task instance has recorded a report for this instance, whatever has become of it."""
+    found = sa.select(_table.c.id).where(
+        _table.c.instance == instance, _table.c.kind == outbox.REPORT, _table.c.recorded_by == task
+    )
+    return connection.execute(found.limit(1)).first() is not None
+
+
 def newest(connection: Connection, address: Address, *, kind: str, key: str) -> tuple[Entry | None, int]:
     """Return the last intent of a kind for an anomaly at an address, and how many there are."""
     ids = (

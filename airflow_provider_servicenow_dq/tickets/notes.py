@@ -133,7 +133,8 @@ def passed_note(anomaly: Anomaly, *, now: datetime, times: int, since: datetime)
     """
     head = f"{stamp(now)} {source_name(anomaly.source)} Anomaly Status: Resolved"
     check = f"{one_line(anomaly.check_name)} on {one_line(anomaly.dataset)}"
-    return _note(head, f"{check} passed {times} times in a row, and did not fail since {stamp(since)}")
+    how_often = "passed" if times == 1 else f"passed {times} times in a row"
+    return _note(head, f"{check} {how_often}, and did not fail since {stamp(since)}")
 
 
 def comment_note(anomaly: Anomaly, comment: Comment) -> str:
