@@ -151,10 +151,31 @@ class TableApi:
         url = f"{self.transport.config.base_url}{_path(table)}"
         return parts(query, url, _parameters(fields) | _NO_LINKS)
 
-    def _reader(self, table: str, fields: Sequence[str] | None) -> ReadPage:
+    def page(
+        self,
+        table: str,
+        query: Query,
+        *,
+        fields: Sequence[str],
+        offset: int,
+        size: int,
+        display: bool = False,
+    ) -> Page:
+        """Return one page of a list that is leafed through, and how many records match in all.
+
+        Rows that this user may not see leave their page short, and count.
+
+        :param query: With an order.
+        :param display: Give every field as ``{"display_value", "value"}``.
+        :raises IncompleteReadError: If the instance does not say how many match.
+        """
+        page = self._reader(table, fields, display=display)(query, offset, size)
+        return page if page.total is not None else Page(page.rows, self._counted(table, query.encode()))
+
+    def _reader(self, table: str, fields: Sequence[str] | None, *, display: bool = False) -> ReadPage:
         """Return what reads one page of a table, and says how many match whatever the headers lack."""
         path = _path(table)
-        wanted = _parameters(fields) | _NO_LINKS
+        wanted = _parameters(fields, display=display) | _NO_LINKS
 
         def read_page(part: Query, offset: int, size: int) -> Page:
             encoded = part.encode()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.query import Query
+from airflow_provider_servicenow_dq.desk.foreign import CORRELATION_ID
 from airflow_provider_servicenow_dq.desk.group import holds_many
 from airflow_provider_servicenow_dq.desk.key_column import declared, proven
 from airflow_provider_servicenow_dq.desk.lookup import adopt, columns_with, count_texts, learn, read_list
@@ -28,10 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Tickets in hand at once, and in one transaction.
 _AT_ONCE: Final = 100
-#: How our correlation ids look: of one anomaly, or of a ticket that holds many.
-_CORRELATION: Final = re.compile(r"dq:[a-z0-9_.]{1,40}:[0-9a-f]{32}")
 #: How an anomaly stands at the end of its line on a ticket that holds many.
-_MEMBER: Final = re.compile(rf"\(({_CORRELATION.pattern})\)\s*$", re.MULTILINE)
+_MEMBER: Final = re.compile(rf"\(({CORRELATION_ID.pattern})\)\s*$", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -70,7 +69,7 @@ def adopt_all(desk: Desk, table: str, *, key_field: str | None = None) -> Iterat
         placed = [
             (Address(desk.host, table, row[column]), row)
             for row in batch
-            if _CORRELATION.fullmatch(row.get(column) or "")
+            if CORRELATION_ID.fullmatch(row.get(column) or "")
         ]
         so_far.found += len(placed)
         _adopt(desk, placed, so_far)

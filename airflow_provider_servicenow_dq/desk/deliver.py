@@ -10,6 +10,7 @@ from airflow_provider_servicenow_dq.desk import (
     asking,
     doubt,
     key_column,
+    linking,
     lookup,
     refusals,
     send,
@@ -130,7 +131,7 @@ class _Delivery:
             self._refuse(sending, str(error))
         else:
             lost = [] if sending.creates else send.lost_journal(sending.write["values"], record)
-            self._done(sending, record, warnings=lost)
+            self._done(sending, record, warnings=lost, is_answer=True)
 
     def _stood_still(self, sending: Sending) -> bool:
         """Put back a write that did not leave in time, as when the process was suspended.
@@ -180,8 +181,8 @@ class _Delivery:
             ticket = self._ticket(sending.write["ticket_id"])
             journal, text = notes.written(sending.write["values"])
             seen = find_note(self.desk, self.address, ticket, journal, text)
-            changes_state = seen is Journal.THERE and "state" in sending.write["values"]
-            return seen, doubt.current(self.desk, ticket) if changes_state else None
+            changes_more = seen is Journal.THERE and len(sending.write["values"]) > 1
+            return seen, doubt.current(self.desk, ticket) if changes_more else None
         except ServiceNowError as failed:
             # The write stays marked as being sent, so that whoever comes next looks first.
             raise DeliveryPendingError(
@@ -255,8 +256,27 @@ class _Delivery:
             lookup.adopt_found(connection, self.desk, self.address, record, run=self.run)
             settle.waits(connection, sending.entries, None, uncount=True)
 
-    def _done(self, sending: Sending, record: dict[str, Any] | None, *, warnings: Sequence[str] = ()) -> None:
+    def _done(
+        self,
+        sending: Sending,
+        record: dict[str, Any] | None,
+        *,
+        warnings: Sequence[str] = (),
+        is_answer: bool = False,
+    ) -> None:
         now = self.desk.now()
+        if sending.write["op"] == linking.LINKS:
+            with self.lease.transaction() as connection:
+                linking.linked(
+                    connection,
+                    sending.entries,
+                    sending.write,
+                    record,
+                    now=now,
+                    warnings=warnings,
+                    is_answer=is_answer,
+                )
+            return
         if record is None or not sending.creates:
             with self.lease.transaction() as connection:
                 settle.noted(connection, sending.entries, sending.write, record, now=now, warnings=warnings)

@@ -54,6 +54,18 @@ def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, journal: str
     return _judged(texts - others, journal, text, known)
 
 
+def our_texts(desk: Desk, address: Address, sys_id: str) -> list[str]:
+    """Return what we have written into a record's journals, as far as the account may see that.
+
+    Where the rows of its journals cannot be read, everything that its form shows counts as ours.
+    """
+    names = our_names(desk)
+    if entries := read_journal(desk.table_api, sys_id):
+        return [entry.text for entry in entries if entry.created_by in names]
+    shown = read_shown_texts(desk.table_api, address.table, [sys_id]).get(sys_id, {})
+    return [text for found in shown.values() for text in found]
+
+
 def _judged(seen: Counter[str], journal: str, text: str, known: Mapping[str, int]) -> Journal:
     """Return what may be said of a text.
 

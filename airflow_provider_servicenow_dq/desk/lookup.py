@@ -9,7 +9,9 @@ from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.journal import read_shown_texts
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk import key_column
+from airflow_provider_servicenow_dq.desk.foreign import foreign_sys_id, is_foreign
 from airflow_provider_servicenow_dq.desk.group import holds_many
+from airflow_provider_servicenow_dq.desk.order import CORRELATION
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
 from airflow_provider_servicenow_dq.store import instances, key_columns, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
@@ -41,8 +43,8 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
     """Bring what the store knows of the newest tickets at these addresses up to date.
 
     Looks by sys_id first (the instance indexes it), then by correlation id. Only rows whose correlation id
-    is exactly ours are ours. A ticket that we knew and that the instance does not show any more becomes
-    ``unknown``.
+    is exactly ours are ours; a ticket that somebody else has opened is known by its sys_id alone. A ticket
+    that we knew and that the instance does not show any more becomes ``unknown``.
 
     :param run: The DAG run that looks; tickets it finds for the first time are *adopted* in it.
     :raises NoKeyColumnError: If their table has no column by which tickets are found again.
@@ -76,10 +78,12 @@ def _find(
     desk: Desk, addresses: Sequence[Address], known: dict[Address, list[Ticket]]
 ) -> dict[Address, list[Record]]:
     table = addresses[0].table
-    column = _key_column(desk, table)
+    foreign = {sys_id: address for address in addresses if (sys_id := foreign_sys_id(address))}
+    by_correlation = {address.correlation_id: address for address in addresses if not is_foreign(address)}
+    # Tickets of others are found in tables, too, where ours could not be.
+    column = _key_column(desk, table) if by_correlation else CORRELATION
     fields = columns_with(column)
-    by_correlation = {address.correlation_id: address for address in addresses}
-    ids = {sys_id_for(table, address.correlation_id) for address in addresses}
+    ids = {sys_id_for(table, correlation) for correlation in by_correlation} | foreign.keys()
     ids |= {ticket.sys_id for found in known.values() for ticket in found[:1]}
     rows: dict[str, Record] = {}
     for chunk in batches(sorted(ids), _CHUNK):
@@ -97,8 +101,8 @@ def _find(
         rows |= {row["sys_id"]: row for row in desk.table_api.find(table, query, fields=fields)}
     found: dict[Address, list[Record]] = {}
     for row in sorted(rows.values(), key=lambda row: (row.get("sys_created_on") or "", row["sys_id"])):
-        address = by_correlation.get(row.get(column) or "")
-        if address is not None:
+        ours, theirs = by_correlation.get(row.get(column) or ""), foreign.get(row["sys_id"])
+        for address in filter(None, (ours, theirs)):
             found.setdefault(address, []).append(row)
     return found
 
@@ -188,13 +192,13 @@ def adopt(
     now: datetime,
     known_texts: Counter[str],
 ) -> Ticket:
-    """Remember a ticket of ours that this store did not know; what its journal holds counts as delivered."""
+    """Remember a ticket that this store did not know; what we wrote into its journal counts as delivered."""
     ticket = tickets.add(
         connection,
         address,
         row,
         made=False,
-        created_by_us=True,
+        created_by_us=not is_foreign(address),
         opened_in=None,
         adopted_in=run,
         seen=0,
@@ -205,7 +209,7 @@ def adopt(
     )
     if known_texts:
         tickets.know_notes(connection, ticket.id, known_texts)
-    if not holds_many(address):
+    if not (holds_many(address) or is_foreign(address)):
         tickets.link(connection, ticket.id, [key_of(address.correlation_id)], now=now)
     return ticket
 

@@ -5,11 +5,12 @@ The links move in one transaction; the notes on both tickets follow by the outbo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
 from airflow_provider_servicenow_dq.store import exclusive, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
 from airflow_provider_servicenow_dq.store.outbox import Draft
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.states import states_of
@@ -26,17 +27,24 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.tickets.states import States
 
 
+#: Kinds of entries that say that an anomaly belongs on a ticket.
+_LINKING: Final = (outbox.REPORT, outbox.LINK)
+
+
 def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:
     """Link the anomalies of entries to their ticket; those that are on one at a time leave the others.
 
-    Only a report moves them: a status or a comment may have been on its way to the ticket that they left.
+    Only what says that they belong there does so, a report or a person: a status or a comment may have been
+    on its way to a ticket that they have left.
     """
-    staying = [entry.key for entry in entries if entry.key and not _is_exclusive(entry)]
-    reports = [entry for entry in entries if entry.kind == outbox.REPORT]
-    moving = {entry.key: entry for entry in reports if entry.key and _is_exclusive(entry)}
+    linking = [entry for entry in entries if entry.kind in _LINKING and UNLINKED_SINCE not in entry.payload]
+    moving = {entry.key: entry for entry in linking if entry.key and _is_exclusive(entry)}
     if moving:
         exclusive.alone(connection)
-    tickets.link(connection, ticket.id, [*staying, *moving], now=now)
+    on_purpose = {entry.key for entry in linking if entry.key and entry.kind == outbox.LINK}
+    by_report = {entry.key for entry in linking if entry.key} - on_purpose
+    tickets.link(connection, ticket.id, by_report, now=now)
+    tickets.link(connection, ticket.id, on_purpose, now=now, by_person=True)
     if not moving:
         return
     left = exclusive.take_from_others(connection, ticket, moving)

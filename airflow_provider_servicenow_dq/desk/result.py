@@ -40,6 +40,7 @@ _DONE_WORDS: Final[Mapping[str, str]] = {
     "reopened": "Ticket {number} reopened for anomaly {anomaly}: {reason}",
     "noted": "Ticket {number} noted for anomaly {anomaly}: {reason}",
     "linked": "Anomaly {anomaly} linked to ticket {number}",
+    "unlinked": "Anomaly {anomaly} unlinked from ticket {number}{reason}",
     "unchanged": "Ticket {number} unchanged for anomaly {anomaly}: {reason}",
     "suppressed": "No ticket for anomaly {anomaly}: {reason}",
 }
@@ -48,6 +49,25 @@ _DONE_WORDS: Final[Mapping[str, str]] = {
 def suppressed(desk: Desk, anomaly: Anomaly, reason: str) -> Result:
     """Return the result for an anomaly that gets no ticket."""
     return _result(desk, anomaly, action="suppressed", reason=reason, delivered=True, ticket=None)
+
+
+def unchanged(desk: Desk, anomaly: Anomaly, ticket: Ticket, reason: str) -> Result:
+    """Return the result for an anomaly whose ticket is as it should be."""
+    return _result(desk, anomaly, action="unchanged", reason=reason, delivered=True, ticket=ticket)
+
+
+def unlinked(desk: Desk, anomaly: Anomaly, ticket: Ticket, *, done: bool, reason: str = "") -> Result:
+    """Return the result for an anomaly whose link to a ticket was to be cut.
+
+    :param done: Whether it is cut.
+    :param reason: What to know about it, as the end of a sentence.
+    """
+    action = "unlinked" if done else "unchanged"
+    warnings = [] if done else ["not unlinked: somebody is at work on the ticket"]
+    words = reason if done else "it is still linked"
+    return _result(
+        desk, anomaly, action=action, reason=words, delivered=done, ticket=ticket, warnings=warnings
+    )
 
 
 def settled(

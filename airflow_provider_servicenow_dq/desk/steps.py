@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
-from airflow_provider_servicenow_dq.desk import group, settle, twins
+from airflow_provider_servicenow_dq.desk import group, linking, settle, twins
 from airflow_provider_servicenow_dq.desk.append import append
 from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
 from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of, rules_in, states_in
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
-from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+from airflow_provider_servicenow_dq.store import instances, links, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets import notes
@@ -48,7 +49,7 @@ def plan(connection: Connection, desk: Desk, address: Address, *, asked: Asked, 
         if batch[0].state == outbox.BLOCKED and ticket is None:
             continue  # it goes on as soon as there is a ticket after all
         if batch[0].kind != outbox.REPORT:
-            step = _text_step(connection, desk, batch[0], known, asked, run)
+            step = _text_step(connection, desk, batch, known, asked, run)
         elif ticket is not None and late is not None:
             settle.created(connection, address, batch, late, ticket.record, now=desk.now(), complete=False)
             continue
@@ -60,8 +61,18 @@ def plan(connection: Connection, desk: Desk, address: Address, *, asked: Asked, 
 
 
 def _text_step(
-    connection: Connection, desk: Desk, entry: Entry, known: Sequence[Ticket], asked: Asked, run: str
+    connection: Connection,
+    desk: Desk,
+    batch: Sequence[Entry],
+    known: Sequence[Ticket],
+    asked: Asked,
+    run: str,
 ) -> Step | None:
+    entry = batch[0]
+    if entry.kind == outbox.LINK:
+        standing = asked.standing.get(entry.payload["sys_id"])
+        # What was recorded since we asked is left to whoever recorded it.
+        return linking.plan(connection, desk, batch, known, standing, run) if standing else None
     if not known:
         settle.blocked(connection, [entry])
         return None
@@ -78,6 +89,9 @@ def _report_step(
     run: str,
 ) -> Step | None:
     ticket = known[0] if known else None
+    batch = _staying(connection, batch, ticket)
+    if not batch:
+        return None
     decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
     if decision.write == "nothing":
         settle.nothing(connection, batch, ticket, decision, sighting, now=desk.now())
@@ -88,6 +102,24 @@ def _report_step(
             return None
         return _create(connection, desk, address, batch, known, decision, asked.names, sighting)
     return _append(connection, desk, address, batch, ticket, decision, newcomers, sighting)
+
+
+def _staying(connection: Connection, batch: Sequence[Entry], ticket: Ticket | None) -> Sequence[Entry]:
+    """Send reports home whose anomaly a person had linked to a ticket that is no place for them any more."""
+    home: dict[str, list[int]] = {}
+    for entry in batch:
+        own = entry.payload.get("own")
+        if own is None or own == entry.address.correlation_id or entry.key is None:
+            continue
+        is_open = ticket is not None and tickets.is_open(
+            ticket, states_in(entry.payload, entry.address.table)
+        )
+        if not (is_open and ticket and links.exists(connection, ticket.id, entry.key)):
+            home.setdefault(own, []).append(entry.id)
+    for own, ids in home.items():
+        outbox.move(connection, ids, batch[0].address._replace(correlation_id=own))
+    gone = {entry_id for ids in home.values() for entry_id in ids}
+    return [entry for entry in batch if entry.id not in gone]
 
 
 def _arrived_late(entry: Entry, ticket: Ticket) -> dict[str, Any] | None:
@@ -107,6 +139,8 @@ def _ignores_sys_id(connection: Connection, desk: Desk) -> bool:
 
 
 def _batch(waiting: Sequence[Entry], address: Address) -> list[Entry]:
+    if waiting[0].kind == outbox.LINK:
+        return linking.together(waiting)
     if waiting[0].kind != outbox.REPORT or not group.holds_many(address):
         return [waiting[0]]
     return [entry for entry in waiting if entry.kind == outbox.REPORT]
@@ -126,6 +160,8 @@ def _decided(
     if ticket is not None and group.holds_many(address):
         members = tickets.members(connection, ticket.id)
         newcomers = [entry for entry in batch if entry.key not in members]
+    elif ticket is not None and _was_unlinked(connection, batch[0], ticket):
+        newcomers = list(batch)
     sighting = Sighting(
         severity=max((anomaly.severity for anomaly in anomalies), key=lambda severity: severity.rank),
         occurred_at=max(anomaly.detected_at or now for anomaly in anomalies)
@@ -135,7 +171,15 @@ def _decided(
         newcomers=len(newcomers),
     )
     decision = decide(ticket, sighting, policy=policy_of(batch[-1].payload, address.table), now=now)
+    if newcomers and not group.holds_many(address):
+        decision = replace(decision, reason="linked again")
     return decision, sighting, newcomers
+
+
+def _was_unlinked(connection: Connection, entry: Entry, ticket: Ticket) -> bool:
+    """Whether a report links its anomaly to an open ticket of its own again."""
+    is_open = tickets.is_open(ticket, states_in(entry.payload, entry.address.table))
+    return is_open and entry.key is not None and not links.exists(connection, ticket.id, entry.key)
 
 
 def _create(

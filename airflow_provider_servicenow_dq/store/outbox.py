@@ -40,6 +40,8 @@ NOTE: Final = "note"
 COMMENT: Final = "comment"
 #: A change of an anomaly's status, which may resolve or reopen its ticket.
 STATUS: Final = "status"
+#: An anomaly is linked to a ticket that is there, whoever has opened it.
+LINK: Final = "link"
 #: We made a ticket where the instance ignores our sys_id: is it the only one?
 TWINS: Final = "twins"
 #: An anomaly that is on one ticket at a time has gone from one to another.

@@ -28,7 +28,7 @@ _links: Final = schema.link
 _notes: Final = schema.known_note
 
 #: Kinds of entries whose texts nobody reads any more once they are delivered.
-_WORDY: Final = (outbox.REPORT, outbox.NOTE, outbox.MOVE, outbox.COMMENT)
+_WORDY: Final = (outbox.REPORT, outbox.NOTE, outbox.MOVE, outbox.COMMENT, outbox.LINK)
 
 
 @dataclass(slots=True)

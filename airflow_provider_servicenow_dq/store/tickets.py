@@ -110,7 +110,7 @@ def at(
         for ticket in map(_ticket, rows):
             found.setdefault(ticket.address, []).append(ticket)
     for tickets in found.values():
-        tickets.sort(key=_age, reverse=True)
+        tickets.sort(key=age, reverse=True)
     return found
 
 
@@ -139,7 +139,7 @@ def of_keys(connection: Connection, keys: Iterable[str], *, instance: str, table
         )
         for row in rows:
             ticket = _ticket(row)
-            if row.key not in newest or _age(newest[row.key]) < _age(ticket):
+            if row.key not in newest or age(newest[row.key]) < age(ticket):
                 newest[row.key] = ticket
     return newest
 
@@ -189,10 +189,22 @@ def is_older_than_store(ticket: Ticket, run: str) -> bool:
     return ticket.adopted_in is not None and (ticket.adopted_in == run or ticket.seen_at_note == 0)
 
 
-def link(connection: Connection, ticket_id: int, keys: Iterable[str], *, now: datetime) -> None:
-    """Link anomalies to a ticket; a link that exists stays."""
-    rows = [{"ticket_id": ticket_id, "key": key, "linked_at": now} for key in sorted(set(keys))]
-    upsert(connection, schema.link, rows, keys=("ticket_id", "key"))
+def link(
+    connection: Connection, ticket_id: int, keys: Iterable[str], *, now: datetime, by_person: bool = False
+) -> None:
+    """Link anomalies to a ticket; a link that exists stays.
+
+    :param by_person: Somebody does it on purpose, which is remembered of a link that exists, too.
+    """
+    facts = {"linked_at": now} | ({"by_person": True} if by_person else {})
+    rows = [{"ticket_id": ticket_id, "key": key, **facts} for key in sorted(set(keys))]
+    upsert(
+        connection,
+        schema.link,
+        rows,
+        keys=("ticket_id", "key"),
+        update=("by_person",) if by_person else (),
+    )
 
 
 def members(connection: Connection, ticket_id: int) -> set[str]:
@@ -246,7 +258,8 @@ def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"number": record.get("number") or "", "state": record.get("state") or "", "record": dict(record)}
 
 
-def _age(ticket: Ticket) -> tuple[bool, str, int]:
+def age(ticket: Ticket) -> tuple[bool, str, int]:
+    """Return by what tickets of a key are ordered: an open one is last, then comes the newest."""
     # The twin of an open ticket may be canceled and younger; elsewhere nothing is canceled.
     first = is_open(ticket) if ticket.address.table == INCIDENT else ticket.state != UNKNOWN
     return first, ticket.record.get("sys_created_on") or "", ticket.id

@@ -53,6 +53,11 @@ class Named:
     table: str = ""
 
 
+def is_number(text: str) -> bool:
+    """Whether a text looks like the number of a ticket, in any case."""
+    return _NUMBER.fullmatch(text) is not None
+
+
 def read_name(text: str, *, host: str) -> Named:
     """Return which ticket a number, a sys_id or the address of a record means.
 
