@@ -66,17 +66,9 @@ class ServiceNowHook(BaseHook):
 
     @cached_property
     def _config(self) -> InstanceConfig:
-        from airflow_provider_servicenow_dq.client.config import InstanceConfig  # noqa: PLC0415  # DAG files pay
+        from airflow_provider_servicenow_dq.hooks.instance import config_of  # noqa: PLC0415  # DAG files pay
 
-        connection = self._find_connection(self.servicenow_conn_id)
-        return InstanceConfig.from_connection_fields(
-            conn_id=self.servicenow_conn_id,
-            host=connection.host,
-            login=connection.login,
-            password=connection.password,
-            port=connection.port,
-            extra=_extra_of(connection.extra_dejson, self.servicenow_conn_id),
-        )
+        return config_of(self._find_connection(self.servicenow_conn_id), self.servicenow_conn_id)
 
     @cached_property
     def transport(self) -> Transport:
@@ -298,17 +290,38 @@ class ServiceNowHook(BaseHook):
             self.servicenow_conn_id, dataset, priority=priority, table=table, project=project
         )
 
+    def search_tickets(
+        self, query: str, table: str = "incident", page: int = 1, size: int = 50
+    ) -> dict[str, Any]:
+        """Return a page of tickets, the newest first: ``items``, ``total``, ``page``, ``size``, ``pages``.
+
+        :param query: A number, in any case, or words that the short description holds; nothing finds all.
+        :param page: From 1.
+        :param size: Items on a page, 1 to 100. Tickets that the user may not see count, and leave it short.
+        :raises ServiceNowConfigError: If one of these is out of bounds.
+        """
+        from airflow_provider_servicenow_dq.desk.search import search_tickets  # noqa: PLC0415  # DAG files pay
+
+        return search_tickets(self.table_api, query, table=table, page=page, size=size)
+
+    def get_ticket(self, ticket_id: str, table: str = "incident") -> dict[str, Any]:
+        """Return one ticket, with the keys of a result's ``ticket``.
+
+        :param ticket_id: Number, sys_id or address of its record.
+        :param table: Where it is looked for first; then among all tasks.
+        :raises RecordNotFoundError: If there is no such ticket, or the user may not see it.
+        :raises AmbiguousNameError: If several tickets have that number.
+        :raises ServiceNowConfigError: If it names no ticket, or one of another instance.
+        """
+        from airflow_provider_servicenow_dq.desk.search import get_ticket  # noqa: PLC0415  # DAG files pay
+
+        return get_ticket(self.table_api, ticket_id, table=table)
+
     def get_dictionary(self, table: str) -> Dictionary | None:
         """Return the columns of a table, inherited ones too; None if the user may not read the dictionary."""
         from airflow_provider_servicenow_dq.client.dictionary import read_dictionary  # noqa: PLC0415  # DAG files pay
 
         return read_dictionary(self.table_api, table)
-
-
-def _extra_of(extra: object, conn_id: str) -> Mapping[str, Any]:
-    if not isinstance(extra, dict):
-        raise ServiceNowConfigError(f"Connection {conn_id!r}: the extra must be a JSON object")
-    return extra
 
 
 def _writable(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
-from airflow_provider_servicenow_dq.operators.running import failure, run_of, say_writes
+from airflow_provider_servicenow_dq.hooks.tasks import run_of
+from airflow_provider_servicenow_dq.operators.running import failure, say_writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

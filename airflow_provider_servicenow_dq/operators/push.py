@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+from airflow_provider_servicenow_dq.hooks.tasks import rendered_payload, run_of
 from airflow_provider_servicenow_dq.links.servicenow import ServiceNowRecordLink
 from airflow_provider_servicenow_dq.operators.running import (
     failure,
     leave_address,
     longest_wait,
-    rendered_payload,
-    run_of,
     say_writes,
 )
 
@@ -96,7 +95,7 @@ class ServiceNowPushStatusOperator(BaseOperator):
         def pushing(desk: Desk, anomalies: Sequence[Anomaly], run: Run, project: Project) -> Pushed:
             return push_status(desk, anomalies, run=run, project=project, on_status=self.on_status)
 
-        return _push(self, context, pushing)
+        return push_from(self, context, pushing)
 
 
 class ServiceNowPushCommentsOperator(BaseOperator):
@@ -158,13 +157,31 @@ class ServiceNowPushCommentsOperator(BaseOperator):
         def pushing(desk: Desk, anomalies: Sequence[Anomaly], run: Run, project: Project) -> Pushed:
             return push_comments(desk, anomalies, run=run, project=project, journal=self.journal)
 
-        return _push(self, context, pushing)
+        return push_from(self, context, pushing)
 
 
-_PushOperator = ServiceNowPushStatusOperator | ServiceNowPushCommentsOperator
+class PushOperator(Protocol):
+    """An operator that tells tickets something about the anomalies of a payload."""
+
+    anomalies: Any
+    source: str
+    source_options: Mapping[str, Any] | None
+    project: str | None
+    servicenow_conn_id: str
+    dry_run: bool
+
+    @property
+    def log(self) -> Any:
+        """What it logs to."""
 
 
-def _push(operator: _PushOperator, context: Context, pushing: Pushing) -> list[dict[str, Any]]:
+def push_from(
+    operator: PushOperator, context: Context, pushing: Pushing, *, needs_shared_store: bool = False
+) -> list[dict[str, Any]]:
+    """Read an operator's payload, push, and return the results; fail the task if not all was delivered.
+
+    :param needs_shared_store: Whether it makes no sense with a store of its machine's own.
+    """
     from airflow_provider_servicenow_dq.anomalies.reading import read_report  # noqa: PLC0415 (DAG files pay for it)
     from airflow_provider_servicenow_dq.desk.rehearsal import rehearse_push  # noqa: PLC0415 (loads SQLAlchemy)
     from airflow_provider_servicenow_dq.desk.result import for_xcom  # noqa: PLC0415 (loads SQLAlchemy)
@@ -176,7 +193,7 @@ def _push(operator: _PushOperator, context: Context, pushing: Pushing) -> list[d
     hook, project = choose(operator.servicenow_conn_id, operator.project)
     run = run_of(context)
     came: Pushed | Opening
-    with open_desk(hook, only_reads=operator.dry_run) as desk:
+    with open_desk(hook, only_reads=operator.dry_run, needs_shared_store=needs_shared_store) as desk:
         if operator.dry_run:
             operator.log.info("Dry run: what follows is tried out, and nothing is sent")
             rehearsed = rehearse_push(
@@ -196,7 +213,7 @@ def _push(operator: _PushOperator, context: Context, pushing: Pushing) -> list[d
     return results
 
 
-def _say(operator: _PushOperator, results: Sequence[Mapping[str, Any]]) -> None:
+def _say(operator: PushOperator, results: Sequence[Mapping[str, Any]]) -> None:
     for result in results:
         operator.log.info("%s: %s", result["action"], result["message"])
         for warning in result["warnings"]:

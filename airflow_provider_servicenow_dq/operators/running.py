@@ -1,19 +1,14 @@
-"""What the operators share: whose task instance it is, and how a task fails."""
+"""What the operators share: what a task leaves behind, and how it fails."""
 
 from __future__ import annotations
 
 import json
 import logging
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_servicenow_dq.exceptions import (
-    DeliveryPendingError,
-    DeliveryRefusedError,
-    ServiceNowConfigError,
-)
+from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError, DeliveryRefusedError
 from airflow_provider_servicenow_dq.links.servicenow import URL_KEY
 
 if TYPE_CHECKING:
@@ -21,36 +16,9 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_servicenow_dq.desk.desk import Run
     from airflow_provider_servicenow_dq.desk.rehearsal import Write
 
 log = logging.getLogger(__name__)
-
-
-def run_of(context: Context) -> Run:
-    """Return who runs; outside a DAG nobody, and nobody else."""
-    from airflow_provider_servicenow_dq.desk.desk import Run  # noqa: PLC0415 (loads SQLAlchemy)
-
-    if "ti" not in context:
-        return Run(unique=uuid.uuid4().hex)
-    ti = context["ti"]
-    return Run(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
-
-
-def rendered_payload(anomalies: Any) -> Any:
-    """Return the payload of a parameter; a template renders to text, so JSON text is read.
-
-    :raises ServiceNowConfigError: If it is a text that only looks like JSON.
-    """
-    if isinstance(anomalies, str) and anomalies.lstrip()[:1] in {"[", "{"}:
-        try:
-            return json.loads(anomalies)
-        except ValueError:
-            raise ServiceNowConfigError(
-                "anomalies is a text that is not JSON. Pass the task's output (XComArg), or set "
-                "render_template_as_native_obj=True on the DAG"
-            ) from None
-    return anomalies
 
 
 def leave_address(context: Context, results: Iterable[Mapping[str, Any]]) -> None:
