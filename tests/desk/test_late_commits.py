@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from lateness import Pace, StalledError, noting_starts
 from reporting import anomaly, incidents, report
 from worlds import PausedApi, World, all_at_once, with_retries
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.alone
 
 TIMEOUT_S = 1.0
+#: A case that a slow machine has spoilt is played again.
+MOST_TIMES = 4
 #: How long after the client gave up the instance commits, in times of the client's patience. Its quota ends
 #: a request after 60 s, which is twice the patience of a client that has the default timeout.
 LATE = (0.2, 0.6, 0.95)
@@ -159,21 +162,37 @@ TAKING_OVER = [
 
 @pytest.mark.parametrize(("go_on", "writes"), TAKING_OVER, ids=[go_on.__name__ for go_on, _ in TAKING_OVER])
 def test_what_is_committed_late_is_not_done_again(store_url, go_on, writes):
-    worlds = {}
-    for name, write in writes.items():
-        for late in LATE:
-            worlds[name, late] = World(store_url, timeout_s=TIMEOUT_S, admin_only_sys_fields=write.hardened)
+    cases = [(name, late) for name in writes for late in LATE]
+    store_url("store"), store_url("empty")  # made here, not by several threads at once
 
     def run(name: str, late: float) -> None:
-        write = writes[name]
-        with worlds[name, late] as world:
-            write.before(world)
-            world.sandbox.fail_next(
-                "late_commit", method=write.method, hang_s=TIMEOUT_S, after_s=late * TIMEOUT_S
-            )
-            go_on(world, write)
-            check(world, write)
+        for left in reversed(range(MOST_TIMES)):
+            try:
+                play(store_url, starts, go_on, writes[name], late)
+            except StalledError:
+                if not left:
+                    raise
+            else:
+                return
 
-    wrong = all_at_once({case: lambda case=case: run(*case) for case in worlds})
+    with noting_starts() as starts:
+        wrong = all_at_once({case: lambda case=case: run(*case) for case in cases})
 
     assert wrong == {}, "\n\n".join(f"{case}\n{words}" for case, words in wrong.items())
+
+
+def play(store_url, starts, go_on, write: Write, late: float) -> None:
+    world = World(store_url, timeout_s=TIMEOUT_S, admin_only_sys_fields=write.hardened)
+    with world, Pace(world.sandbox, starts, TIMEOUT_S):
+        write.before(world)
+        world.sandbox.fail_next(
+            "late_commit", method=write.method, hang_s=TIMEOUT_S, after_s=late * TIMEOUT_S
+        )
+        go_on(world, write)
+        check(world, write)
+
+
+def test_what_a_machine_commits_after_the_quota_is_told_from_a_broken_promise(store_url):
+    """Beyond its quota nothing is promised: the note stands twice."""
+    with noting_starts() as starts, pytest.raises(StalledError, match=r"stalled.*'notes': 2"):
+        play(store_url, starts, the_worker_goes_on, UPDATES["note"], 2.5)
