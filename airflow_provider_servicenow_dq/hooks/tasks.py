@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
 
     from airflow_provider_servicenow_dq.desk.desk import Run
@@ -22,6 +24,16 @@ def run_of(context: Context) -> Run:
         return Run(unique=uuid.uuid4().hex)
     ti = context["ti"]
     return Run(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+def user_of(context: Mapping[str, Any]) -> str | None:
+    """Return who triggered the DAG run, as the auth manager calls them; nobody did in a scheduled one.
+
+    That is a user name: with the simple auth manager the one of its list, with FAB's the user's name there,
+    which many ways to log in make an e-mail address.
+    """
+    user = getattr(context.get("dag_run"), "triggering_user_name", None)
+    return user if isinstance(user, str) and user.strip() else None
 
 
 def rendered_payload(payload: Any, *, parameter: str = "anomalies") -> Any:

@@ -8,14 +8,13 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
-from airflow_provider_servicenow_dq.hooks.tasks import rendered_payload, run_of
+from airflow_provider_servicenow_dq.hooks.tasks import rendered_payload, run_of, user_of
 from airflow_provider_servicenow_dq.links.servicenow import ServiceNowRecordLink
 from airflow_provider_servicenow_dq.operators.running import (
     failure,
     leave_address,
     longest_wait,
     say_writes,
-    user_of,
 )
 
 if TYPE_CHECKING:

@@ -28,12 +28,6 @@ def leave_address(context: Context, results: Iterable[Mapping[str, Any]]) -> Non
         context["ti"].xcom_push(key=URL_KEY, value=address)
 
 
-def user_of(context: Context) -> str | None:
-    """Return who triggered the DAG run, as the auth manager calls them; nobody did in a scheduled one."""
-    user = getattr(context.get("dag_run"), "triggering_user_name", None)
-    return user if isinstance(user, str) and user.strip() else None
-
-
 def failure(causes: Sequence[str], *, refused: bool, retry_after: float | None) -> Exception:
     """Return what a task fails with.
 
