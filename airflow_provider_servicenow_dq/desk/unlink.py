@@ -63,7 +63,11 @@ def unlink_anomalies(
         return Pushed([], [str(error) for error in crew.failed], pending)
     with desk.store.snapshot() as connection:
         linked = links.of_keys(connection, keys.values(), instance=desk.host)
-    wanted = {key: _meant([link.ticket for link in found], named) for key, found in linked.items()}
+        intended = links.intended(connection, keys.values(), instance=desk.host)
+    wanted = {
+        key: _meant([link.ticket for link in linked.get(key, ())], intended.get(key, ()), named)
+        for key in keys.values()
+    }
     cut = _cut(crew, wanted)
     return Pushed(
         list(_results(desk, anomalies, keys, own, wanted, cut)),
@@ -81,12 +85,13 @@ def _unknown(desk: Desk, own: Mapping[str, Address], rules: Project) -> list[Add
     return [address for key, address in own.items() if key not in linked and address not in known]
 
 
-def _meant(linked: Sequence[Ticket], named: Named | None) -> list[Ticket]:
+def _meant(linked: Sequence[Ticket], intended: Sequence[Ticket], named: Named | None) -> list[Ticket]:
+    known = list({ticket.id: ticket for ticket in (*linked, *intended)}.values())
     if named is None:
-        return list(linked)
+        return known
     if named.sys_id:
-        return [ticket for ticket in linked if ticket.sys_id == named.sys_id]
-    meant = [ticket for ticket in linked if ticket.number.upper() == named.number]
+        return [ticket for ticket in known if ticket.sys_id == named.sys_id]
+    meant = [ticket for ticket in known if ticket.number.upper() == named.number]
     if named.table:
         meant = [ticket for ticket in meant if ticket.address.table == named.table] or meant
     if len(meant) > 1:

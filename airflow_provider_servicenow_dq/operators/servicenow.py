@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from airflow_provider_servicenow_dq.operators.create import ServiceNowCreateIncidentOperator
 from airflow_provider_servicenow_dq.operators.deliver import ServiceNowDeliverOperator
+from airflow_provider_servicenow_dq.operators.link import (
+    ServiceNowLinkIncidentOperator,
+    ServiceNowUnlinkIncidentOperator,
+)
 from airflow_provider_servicenow_dq.operators.push import (
     ServiceNowPushCommentsOperator,
     ServiceNowPushStatusOperator,
@@ -15,7 +19,9 @@ __all__ = [
     "ServiceNowCreateIncidentOperator",
     "ServiceNowDeliverOperator",
     "ServiceNowGetRecordsOperator",
+    "ServiceNowLinkIncidentOperator",
     "ServiceNowPushCommentsOperator",
     "ServiceNowPushStatusOperator",
+    "ServiceNowUnlinkIncidentOperator",
     "servicenow_retry_policy",
 ]

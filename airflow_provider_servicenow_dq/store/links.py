@@ -92,6 +92,28 @@ def intents(connection: Connection, address: Address, key: str) -> list[Entry]:
     return [outbox.entry_of(row) for row in rows]
 
 
+def intended(connection: Connection, keys: Iterable[str], *, instance: str) -> dict[str, list[Ticket]]:
+    """Return the tickets to which anomalies are about to be linked."""
+    found: dict[str, list[Ticket]] = {}
+    for batch in batches(sorted(set(keys))):
+        rows = connection.execute(
+            sa.select(_entries)
+            .where(
+                _entries.c.instance == instance,
+                _entries.c.state.in_((outbox.PENDING, outbox.SENDING, outbox.BLOCKED)),
+                _entries.c.kind == outbox.LINK,
+                _entries.c.key.in_(batch),
+            )
+            .order_by(_entries.c.id)
+        )
+        for entry in map(outbox.entry_of, rows.all()):
+            table, sys_id = entry.address.table, entry.payload["sys_id"]
+            ticket = with_sys_id(connection, sys_id, instance=instance, tables=(table,))
+            if ticket is not None and entry.key:
+                found.setdefault(entry.key, []).append(ticket)
+    return found
+
+
 def cut(connection: Connection, ticket: Ticket, key: str, *, now: datetime) -> None:
     """Cut the link of an anomaly to a ticket that the caller has claimed, and give up what waits for it.
 

@@ -47,7 +47,9 @@ def test_the_details_go_to_the_end_of_the_description_and_a_work_note_tells_of_t
         r"\[.* UTC\]", "[]", details(qualytics(), now=qualytics().detected_at)
     )
     (note,) = sandbox.notes(ticket["sys_id"])
-    assert note.startswith(f"{stamp} Qualytics Anomaly Linked: 824, dep_time not null on nyc.flights (dq:qualytics:")
+    assert note.startswith(
+        f"{stamp} Qualytics Anomaly Linked: 824, dep_time not null on nyc.flights (dq:qualytics:"
+    )
     assert writes(sandbox) == ["PATCH"]
     assert actions(linked) == ["linked"]
     (result,) = linked.results
@@ -92,29 +94,33 @@ def test_an_empty_description_holds_the_details_alone(desk, sandbox):
     assert now_of(sandbox, ticket["sys_id"])["description"].startswith("## Qualytics Anomaly Linked [")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "{number}",
-        "  {number}  ",
-        "{sys_id}",
-        "{url}/nav_to.do?uri=incident.do?sys_id={sys_id}",
-        "{url}/nav_to.do?uri=incident.do%3Fsys_id%3D{sys_id}",
-        "{url}/now/nav/ui/classic/params/target/incident.do%3Fsys_id%3D{sys_id}",
-        "{url}/incident.do?sys_id={sys_id}",
-        "{url}/now/sow/record/incident/{sys_id}",
-        "{url}/task.do?sys_id={sys_id}",
-        "{url}/api/now/table/incident/{sys_id}",
-        "{url}/incident.do?sysparm_query=number={number}",
-    ],
+NAMES = (
+    "{number}",
+    "  {number}  ",
+    "{sys_id}",
+    "{url}/nav_to.do?uri=incident.do?sys_id={sys_id}",
+    "{url}/nav_to.do?uri=incident.do%3Fsys_id%3D{sys_id}",
+    "{url}/now/nav/ui/classic/params/target/incident.do%3Fsys_id%3D{sys_id}",
+    "{url}/incident.do?sys_id={sys_id}",
+    "{url}/now/sow/record/incident/{sys_id}",
+    "{url}/task.do?sys_id={sys_id}",
+    "{url}/api/now/table/incident/{sys_id}",
+    "{url}/incident.do?sysparm_query=number={number}",
 )
-def test_however_a_ticket_is_named_it_is_the_same_one(desk, sandbox, name):
+
+
+def test_however_a_ticket_is_named_it_is_the_same_one(desk, sandbox):
     ticket = theirs(desk)
-    given = name.format(url=sandbox.url, **{key: ticket[key] for key in ("number", "sys_id")})
-
     link(desk, ticket["number"], qualytics())
+    given = {
+        name: name.format(url=sandbox.url, number=ticket["number"].lower(), sys_id=ticket["sys_id"])
+        for name in NAMES
+    }
 
-    assert actions(link(desk, given, qualytics(), run="next")) == ["unchanged"]
+    told = {name: actions(link(desk, text, qualytics(), run="next")) for name, text in given.items()}
+
+    assert told == {name: ["unchanged"] for name in NAMES}
+    assert len(sandbox.notes(ticket["sys_id"])) == 1
 
 
 def test_the_address_of_another_instance_is_refused_in_words_that_name_both(desk, sandbox):
