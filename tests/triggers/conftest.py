@@ -1,0 +1,80 @@
+"""Triggers as a triggerer runs them: many in one event loop, beside a real instance."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_servicenow_dq.client.limits import forget_limits
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.triggers import lines, polls, servicenow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PASSWORD = "airflow-secret"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(server: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A fresh instance, ``servicenow_default`` leading to it, and triggers that do not wait for seconds."""
+    server.reset()
+    forget_limits()
+    connect(server.url)
+    monkeypatch.setattr(servicenow, "SHORTEST_POLL_S", 0.05)
+    monkeypatch.setattr(servicenow, "_STORED_AFTER_S", 0.01)
+    monkeypatch.setattr(polls, "_GATHER_S", 0.02)
+    monkeypatch.setattr(lines, "_PATIENCE_S", 0.0)
+    return server
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set the connection ``servicenow_default``."""
+
+    def point(host: str, *, password: str = PASSWORD, **extra: Any) -> None:
+        connection = {
+            "conn_type": "servicenow",
+            "host": host,
+            "login": "svc_airflow",
+            "password": password,
+            "extra": {"timeout_s": 5, **extra},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
+
+    return point
+
+
+@pytest.fixture
+def raised(sandbox: Sandbox) -> Callable[..., Any]:
+    """Let somebody raise tickets; give their records."""
+
+    def make(count: int = 1, table: str = "incident", **values: str) -> list[dict[str, str]]:
+        account = sandbox.instance.account("svc_airflow")
+        return [
+            sandbox.instance.insert(account, table, {"short_description": f"no. {number}", **values})
+            for number in range(count)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Return all lines that were logged, whichever way this Airflow takes them."""
+    caplog.set_level(logging.INFO)
+
+    def text() -> str:
+        printed = capfd.readouterr()
+        return caplog.text + printed.out + printed.err
+
+    return text

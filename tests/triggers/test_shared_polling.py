@@ -1,0 +1,246 @@
+"""Many triggers of one connection look together, and none of them is in another's way."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from airflow.sdk.exceptions import AirflowNotFoundException
+from triggering import CONN, fired, looks, run, solve, until
+
+from airflow_provider_servicenow_dq.triggers import polls
+from airflow_provider_servicenow_dq.triggers.polls import Subscriber
+from airflow_provider_servicenow_dq.triggers.servicenow import ServiceNowIncidentStateTrigger
+
+
+def waiting_for(*records, **parameters):
+    tickets = [{"table": "incident", "sys_id": each["sys_id"], "number": each["number"]} for each in records]
+    return ServiceNowIncidentStateTrigger(CONN, tickets, **{"poll_interval": 0.2, **parameters})
+
+
+@pytest.fixture(autouse=True)
+def all_come_together(sandbox, monkeypatch):
+    """As in a triggerer that starts, where the first waits a second for the others."""
+    monkeypatch.setattr(polls, "_GATHER_S", 0.15)
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("servicenow-look")]
+
+
+def test_250_triggers_are_three_requests_for_each_look(sandbox, raised):
+    records = raised(250)
+
+    async def many():
+        tasks = [asyncio.create_task(fired(waiting_for(record, poll_interval=0.5))) for record in records]
+        await until(lambda: looks(sandbox) >= 6)
+        asked = sandbox.requests
+        for record in records:
+            solve(sandbox, record)
+        return asked, await asyncio.gather(*tasks)
+
+    asked, events = run(many())
+    assert len(asked) == 6
+    assert asked[3].started - asked[2].started > 0.3
+    assert asked[2].started - asked[0].started < 0.3
+    assert {event["outcome"] for event in events} == {"reached"}
+    assert [event["tickets"][0]["ticket_number"] for event in events] == [each["number"] for each in records]
+
+
+def test_triggers_that_wait_for_the_same_ticket_ask_for_it_once(sandbox, raised):
+    (record,) = raised()
+    solve(sandbox, record)
+
+    async def same():
+        return await asyncio.gather(*(fired(waiting_for(record)) for _ in range(150)))
+
+    assert len(run(same())) == 150
+    assert looks(sandbox) == 1
+
+
+def test_a_newcomer_looks_with_the_others_at_the_next_look(sandbox, raised, monkeypatch):
+    monkeypatch.setattr(polls, "_GATHER_S", 0.02)
+    early, late = raised(2)
+    solve(sandbox, late)
+
+    async def join():
+        first = asyncio.create_task(fired(waiting_for(early, poll_interval=0.5)))
+        await until(lambda: looks(sandbox) == 1)
+        # Its sensor has just looked.
+        second = await fired(waiting_for(late, poll_interval=0.5, first_look_at=time.time() + 0.5))
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        return second
+
+    assert run(join())["outcome"] == "reached"
+    assert looks(sandbox) == 2
+
+
+def test_a_newcomer_whose_look_is_overdue_waits_for_nobody(sandbox, raised):
+    early, late = raised(2)
+    solve(sandbox, late)
+
+    async def join():
+        loop = asyncio.get_running_loop()
+        first = asyncio.create_task(fired(waiting_for(early, poll_interval=60)))
+        await until(lambda: looks(sandbox) == 1)
+        began = loop.time()
+        await fired(waiting_for(late, poll_interval=60, first_look_at=0.0))
+        waited = loop.time() - began
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        return waited
+
+    assert run(join()) < 1
+
+
+def test_one_that_is_cancelled_stops_no_other_and_the_last_gives_everything_back(sandbox, raised):
+    records = raised(5)
+
+    async def cancel():
+        tasks = [asyncio.create_task(fired(waiting_for(record))) for record in records]
+        await until(lambda: looks(sandbox) == 1)
+        for task in tasks[:4]:
+            task.cancel()
+        await asyncio.gather(*tasks[:4], return_exceptions=True)
+        solve(sandbox, records[4])
+        event = await tasks[4]
+        return event, [task.cancelled() for task in tasks[:4]]
+
+    event, cancelled = run(cancel())
+    assert event["outcome"] == "reached"
+    assert cancelled == [True] * 4
+    for thread in threads():
+        thread.join(5)
+    assert threads() == []
+
+
+def test_one_that_is_cancelled_in_the_middle_of_a_look_stops_no_other(sandbox, raised):
+    one, two = raised(2)
+    sandbox.fail_next("delay", count=1, seconds=0.3)
+
+    async def cancel():
+        tasks = [asyncio.create_task(fired(waiting_for(record))) for record in (one, two)]
+        await asyncio.sleep(0.15)
+        tasks[0].cancel()
+        solve(sandbox, two)
+        return await tasks[1]
+
+    assert run(cancel())["outcome"] == "reached"
+
+
+def test_a_refused_login_reaches_each_and_is_tried_once(sandbox, raised, connect):
+    connect(sandbox.url, password="wrong")
+
+    async def all_of_them():
+        return await asyncio.gather(*(fired(waiting_for(record)) for record in raised(250)))
+
+    events = run(all_of_them())
+    assert {event["outcome"] for event in events} == {"refused"}
+    assert len(events) == 250
+    assert looks(sandbox) == 1
+
+
+def test_a_table_that_cannot_be_read_is_the_matter_of_those_who_wait_for_it(sandbox, raised):
+    (record,) = raised()
+    solve(sandbox, record)
+    elsewhere = ServiceNowIncidentStateTrigger(
+        CONN, [{"table": "u_nothing", "sys_id": "a" * 32}], target_states=["3"], poll_interval=0.2
+    )
+
+    async def both():
+        return await asyncio.gather(fired(waiting_for(record)), fired(elsewhere))
+
+    assert [event["outcome"] for event in run(both())] == ["reached", "refused"]
+
+
+def test_what_breaks_the_shared_look_reaches_each(sandbox, raised, monkeypatch):
+    def broken(table_api, part):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(polls, "read_part", broken)
+
+    async def all_of_them():
+        records = raised(20)
+        return await asyncio.gather(
+            *(fired(waiting_for(record)) for record in records), return_exceptions=True
+        )
+
+    failures = run(all_of_them())
+    assert [type(failure) for failure in failures] == [ZeroDivisionError] * 20
+    assert len({id(failure) for failure in failures}) == 20
+
+
+def test_after_a_look_that_broke_there_is_a_new_one(sandbox, raised, monkeypatch):
+    (record,) = raised()
+    solve(sandbox, record)
+
+    async def again():
+        with monkeypatch.context() as patch:
+            patch.setattr(polls, "read_part", None)
+            with pytest.raises(TypeError):
+                await fired(waiting_for(record))
+        return await fired(waiting_for(record))
+
+    assert run(again())["outcome"] == "reached"
+
+
+def test_a_connection_that_is_not_there_is_no_others_matter(sandbox, raised):
+    (record,) = raised()
+    solve(sandbox, record)
+    nowhere = ServiceNowIncidentStateTrigger("nowhere", ["INC0010001"])
+
+    async def both():
+        return await asyncio.gather(fired(waiting_for(record)), fired(nowhere), return_exceptions=True)
+
+    event, failure = run(both())
+    assert event["outcome"] == "reached"
+    assert isinstance(failure, AirflowNotFoundException)
+
+
+def test_waits_grow_to_the_longest_where_that_is_asked_for():
+    growing = Subscriber((), due=0.0, wait_s=5.0, longest_s=30.0)
+    steady = Subscriber((), due=0.0, wait_s=5.0, longest_s=5.0)
+
+    assert [growing.wait_s() for _ in range(5)] == [5, 10, 20, 30, 30]
+    assert [steady.wait_s() for _ in range(3)] == [5, 5, 5]
+
+
+def test_one_whose_waits_grow_looks_less_often_than_the_others(sandbox, raised):
+    patient, other = raised(2)
+
+    async def both():
+        tasks = [
+            asyncio.create_task(fired(waiting_for(patient, poll_interval=0.1, longest_interval=100))),
+            asyncio.create_task(fired(waiting_for(other, poll_interval=0.1))),
+        ]
+        await until(lambda: looks(sandbox) >= 8)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(both())
+    asked = [logged.query for logged in sandbox.requests]
+    assert sum(patient["sys_id"] in str(each) for each in asked) <= 4
+    assert sum(other["sys_id"] in str(each) for each in asked) >= 6
+
+
+def test_the_instance_is_asked_no_more_at_once_than_the_connection_allows(sandbox, raised, connect):
+    connect(sandbox.url, max_concurrency=2)
+    records = raised(450)
+    for record in records:
+        solve(sandbox, record)
+    most = 0
+
+    async def count():
+        nonlocal most
+        tasks = [asyncio.create_task(fired(waiting_for(record))) for record in records]
+        while not all(task.done() for task in tasks):
+            most = max(most, len(threads()))
+            await asyncio.sleep(0.002)
+        return await asyncio.gather(*tasks)
+
+    assert len(run(count())) == 450
+    assert most == 2
