@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_servicenow_dq.client.choices import read_choices
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.form_fields import CHOICE_FIELDS, GROUP_FIELD, fields_of
-from airflow_provider_servicenow_dq.exceptions import ForbiddenError, ServiceNowError, StoreError
+from airflow_provider_servicenow_dq.exceptions import (
+    ForbiddenError,
+    ServiceNowConfigError,
+    ServiceNowError,
+    StoreError,
+)
 from airflow_provider_servicenow_dq.store import forms
 from airflow_provider_servicenow_dq.tickets.ticket import integration_id
 
@@ -88,6 +93,7 @@ def form_specification(
     An instance that is down, and a store that is, are told in its ``notes`` and raise nothing.
 
     :param refresh: Ask the instance now.
+    :raises ServiceNowConfigError: If that is no table, or the connection cannot work as written.
     """
     notes: list[str] = []
     kept = None
@@ -100,6 +106,8 @@ def form_specification(
     if kept is None or refresh or not is_fresh(kept, desk.now()):
         try:
             offer = _read(desk, table, language)
+        except ServiceNowConfigError:
+            raise
         except ServiceNowError as error:
             notes.append(f"The instance could not be asked: {error}")
         else:
