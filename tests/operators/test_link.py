@@ -137,3 +137,14 @@ def test_no_password_stands_in_what_a_task_says(ticket, caplog):
         results = link(ticket["number"])
 
     assert PASSWORD not in caplog.text + json.dumps(results)
+
+
+def test_the_hook_searches_tickets_and_gets_one(ticket, sandbox):
+    hook = ServiceNowHook()
+
+    found = hook.search_tickets("flights wrong")
+    (one,) = found["items"]
+
+    assert (found["total"], found["page"], found["size"], found["pages"]) == (1, 1, 50, 1)
+    assert hook.get_ticket(one["ticket_number"])["ticket_id"] == ticket["sys_id"]
+    hook.close()
