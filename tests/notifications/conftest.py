@@ -1,0 +1,52 @@
+"""A fresh instance, the connection to it and a store of each test's own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from notifying import PASSWORD
+
+from airflow_provider_servicenow_dq.client.limits import forget_limits
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(
+    server: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Sandbox]:
+    server.configure(abort=())
+    server.reset()
+    forget_limits()
+    connect(server.url)
+    monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", f"sqlite:///{tmp_path / 'store.db'}")
+    yield server
+    server.configure(abort=())
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set the connection ``servicenow_default``."""
+
+    def point(host: str, **extra: Any) -> None:
+        connection = {
+            "conn_type": "servicenow",
+            "host": host,
+            "login": "svc_airflow",
+            "password": PASSWORD,
+            "extra": {"timeout_s": 5, **extra},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
+
+    return point
