@@ -14,6 +14,7 @@ from airflow_provider_servicenow_dq.desk.foreign import CORRELATION_ID
 from airflow_provider_servicenow_dq.desk.group import holds_many
 from airflow_provider_servicenow_dq.desk.key_column import declared, proven
 from airflow_provider_servicenow_dq.desk.lookup import adopt, columns_with, count_texts, learn, read_list
+from airflow_provider_servicenow_dq.desk.standing import entries_there
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import key_columns, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
@@ -84,6 +85,7 @@ def _adopt(desk: Desk, placed: Sequence[tuple[Address, dict[str, Any]]], so_far:
     if not fresh:
         return
     texts = count_texts(desk, fresh[0][0].table, [row for _, row in fresh])
+    there = entries_there(desk, fresh[0][0].table, [row for _, row in fresh])
     members = {row["sys_id"]: _members(desk, address, row) for address, row in fresh}
     now = desk.now()
     with desk.store.begin() as connection:
@@ -94,7 +96,10 @@ def _adopt(desk: Desk, placed: Sequence[tuple[Address, dict[str, Any]]], so_far:
             if row["sys_id"] in known:
                 continue
             counted = texts.get(row["sys_id"], Counter())
-            ticket = adopt(connection, address, row, run=BY_HAND, now=now, known_texts=counted)
+            entries = there.get(row["sys_id"])
+            ticket = adopt(
+                connection, address, row, run=BY_HAND, now=now, known_texts=counted, entries=entries
+            )
             tickets.link(connection, ticket.id, members[row["sys_id"]], now=now)
             so_far.tickets += 1
             so_far.links += len(members[row["sys_id"]])

@@ -13,13 +13,15 @@ from airflow_provider_servicenow_dq.desk.foreign import foreign_sys_id, is_forei
 from airflow_provider_servicenow_dq.desk.group import holds_many
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
-from airflow_provider_servicenow_dq.store import instances, key_columns, tickets
+from airflow_provider_servicenow_dq.desk.standing import entries_there
+from airflow_provider_servicenow_dq.store import instances, key_columns, pulling, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets.incident import is_worked_on
 from airflow_provider_servicenow_dq.tickets.notes import JOURNALS, note_hash
 from airflow_provider_servicenow_dq.tickets.states import INCIDENT
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS, sys_id_for
+from airflow_provider_servicenow_dq.tickets.told import first_told, with_second_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +59,9 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
         if rows:
             # Whoever finds a note of ours in doubt later has to know under which name it was written.
             our_names(desk)
-        texts = _journals(desk, rows, known)
+        fresh = _fresh(rows, known)
+        texts = count_texts(desk, chunk[0].table, fresh) if fresh else {}
+        there = entries_there(desk, chunk[0].table, fresh) if fresh else {}
         with desk.store.begin() as connection:
             learn(connection, desk, rows)
             # Read again: a look that took long must not overwrite what was written meanwhile.
@@ -65,13 +69,21 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
             # In one order for all: else two that adopt the same tickets wait for each other.
             for address in sorted(chunk):
                 found = rows.get(address, [])
-                _keep(connection, desk, address, found, current.get(address, []), texts, run)
+                _keep(connection, desk, address, found, current.get(address, []), texts, there, run)
                 _miss(connection, desk, found, known.get(address, [])[:1])
 
 
 def find_rows(desk: Desk, address: Address) -> list[Record]:
     """Return the records of one address as they are on the instance now, oldest first."""
     return _find(desk, [address], {}).get(address, [])
+
+
+def find_all_rows(desk: Desk, addresses: Iterable[Address]) -> dict[Address, list[Record]]:
+    """Return the records of addresses of one table as they are on the instance now, oldest first."""
+    found: dict[Address, list[Record]] = {}
+    for chunk in batches(sorted(set(addresses)), _CHUNK):
+        found |= _find(desk, chunk, {})
+    return found
 
 
 def _find(
@@ -136,6 +148,7 @@ def _keep(
     rows: list[Record],
     known: list[Ticket],
     texts: dict[str, Counter[str]],
+    there: dict[str, list[str]],
     run: str,
 ) -> None:
     now = desk.now()
@@ -143,7 +156,8 @@ def _keep(
     for row in rows:
         ticket = remembered.get(row["sys_id"])
         if ticket is None:
-            adopt(connection, address, row, run=run, now=now, known_texts=texts.get(row["sys_id"], Counter()))
+            counted, entries = texts.get(row["sys_id"], Counter()), there.get(row["sys_id"])
+            adopt(connection, address, row, run=run, now=now, known_texts=counted, entries=entries)
         else:
             _update(connection, ticket, row, now)
 
@@ -191,8 +205,12 @@ def adopt(
     run: str,
     now: datetime,
     known_texts: Counter[str],
+    entries: Sequence[str] | None = None,
 ) -> Ticket:
-    """Remember a ticket that this store did not know; what we wrote into its journal counts as delivered."""
+    """Remember a ticket that this store did not know; what we wrote into its journal counts as delivered.
+
+    :param entries: The journal entries of the second of its last update, where they were read.
+    """
     ticket = tickets.add(
         connection,
         address,
@@ -209,6 +227,9 @@ def adopt(
     )
     if known_texts:
         tickets.know_notes(connection, ticket.id, known_texts)
+    if entries is not None and ticket.told == first_told(row, made=False):
+        pulling.know_entries(connection, address.instance, ((entry, ticket.id) for entry in entries))
+        tickets.change(connection, ticket, told=with_second_told(ticket.told))
     if not (holds_many(address) or is_foreign(address)):
         tickets.link(connection, ticket.id, [key_of(address.correlation_id)], now=now)
     return ticket
@@ -219,13 +240,10 @@ def adopt_found(connection: Connection, desk: Desk, address: Address, row: Recor
     return adopt(connection, address, row, run=run, now=desk.now(), known_texts=Counter())
 
 
-def _journals(
-    desk: Desk, rows: dict[Address, list[Record]], known: dict[Address, list[Ticket]]
-) -> dict[str, Counter[str]]:
-    """Count the texts of our own notes on tickets that the store does not know yet."""
+def _fresh(rows: dict[Address, list[Record]], known: dict[Address, list[Ticket]]) -> list[Record]:
+    """Return the records of tickets that the store does not know yet."""
     remembered = {ticket.sys_id for found in known.values() for ticket in found}
-    fresh = [row for found in rows.values() for row in found if row["sys_id"] not in remembered]
-    return count_texts(desk, next(iter(rows)).table, fresh) if fresh else {}
+    return [row for found in rows.values() for row in found if row["sys_id"] not in remembered]
 
 
 def count_texts(desk: Desk, table: str, rows: Sequence[Record]) -> dict[str, Counter[str]]:

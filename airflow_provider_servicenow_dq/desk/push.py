@@ -13,7 +13,7 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     anomaly_key,
     correlation_id,
 )
-from airflow_provider_servicenow_dq.desk import key_column, order, result
+from airflow_provider_servicenow_dq.desk import echo, key_column, order, result
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, ServiceNowError
@@ -24,6 +24,7 @@ from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets.text import text_hash
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -59,7 +60,7 @@ def push_status(
     project: Project | None = None,
     on_status: Mapping[str, str] | None = None,
 ) -> Pushed:
-    """Let the tickets of anomalies know their status, each change once.
+    """Let the tickets of anomalies know their status, each change once; not a ticket that said so itself.
 
     A ticket is resolved only when no anomaly on it is open, we opened it and it is New or In Progress;
     otherwise it gets a note. It is reopened only if it was us who resolved it.
@@ -133,6 +134,7 @@ def push_comments(
                 {
                     "text": notes.comment_note(anomaly, comment),
                     "journal": journal,
+                    echo.SAID: text_hash(comment.body),
                     **order.rules_payload(rules),
                 },
                 key=key,
@@ -226,12 +228,16 @@ def _record(
                 draft for home in homes for draft in drafting(connection, anomaly, keys[id(anomaly)], home)
             ]
         drafts = [draft for anomaly in anomalies for draft in made[id(anomaly)]]
-        entries = iter(outbox.record(connection, drafts, recorded_by=run.task, now=desk.now()))
+        echoes = echo.among(connection, drafts)
+        recorded_now = outbox.record(connection, drafts, recorded_by=run.task, now=desk.now())
+        was_done = {
+            entry.id: entry.state == outbox.DONE and entry.recorded_by != run.task for entry in recorded_now
+        }
+        entries = iter(echo.settle(connection, recorded_now, echoes, now=desk.now()))
     intents: list[tuple[Anomaly, Entry | None, bool]] = []
     for anomaly in anomalies:
         for entry in islice(entries, len(made[id(anomaly)])):
-            was_done = entry.state == outbox.DONE and entry.recorded_by != run.task
-            intents.append((anomaly, entry, was_done))
+            intents.append((anomaly, entry, was_done[entry.id]))
         if not made[id(anomaly)]:
             intents.append((anomaly, None, False))
     return intents

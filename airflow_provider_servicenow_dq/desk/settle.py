@@ -11,6 +11,7 @@ from airflow_provider_servicenow_dq.desk.send import dropped
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
+from airflow_provider_servicenow_dq.tickets.told import first_told, with_ours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,6 +62,9 @@ def created(
         severity=write["severity"],
         changed_at=now,
     )
+    for journal in notes.JOURNALS:
+        if (text := write["fields"].get(journal)) and journal in record:
+            tickets.know_note(connection, ticket.id, notes.note_hash(journal, text))
     if not honours:
         _doubt_that_it_is_alone(connection, address, ticket, entries[0], now=now)
     moves.link(connection, ticket, entries, now=now)
@@ -120,6 +124,8 @@ def noted(
         **({"adopted_in": write["run"]} if write["times"] and ticket.adopted_in == tickets.BY_HAND else {}),
         severity=worse(ticket.severity, write["severity"]),
         changed_at=now,
+        # Only of what we wrote: the answer shows, too, what somebody did just before.
+        told=with_ours(ticket.told or first_told(ticket.record, made=False), write["values"], record),
     )
     newcomers = set(write["newcomers"])
     moves.link(connection, ticket, entries, now=now)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -12,12 +9,11 @@ from airflow.sdk import BaseOperator
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context
 
     from airflow_provider_servicenow_dq.client.query import Query
-    from airflow_provider_servicenow_dq.client.table import Record
 
 
 class ServiceNowGetRecordsOperator(BaseOperator):
@@ -76,7 +72,9 @@ class ServiceNowGetRecordsOperator(BaseOperator):
                 return list(records)
             from airflow.sdk import ObjectStoragePath  # noqa: PLC0415 (loads fsspec)
 
-            return _write_lines(records, ObjectStoragePath(self.output_path))
+            from airflow_provider_servicenow_dq.operators.lines import write_lines  # noqa: PLC0415 (as above)
+
+            return write_lines(records, ObjectStoragePath(self.output_path))
         finally:
             hook.close()
 
@@ -94,18 +92,3 @@ class ServiceNowGetRecordsOperator(BaseOperator):
         count = hook.count_records(self.table, self.query)
         self.log.info("Dry run: %s records of %s match %r; none is read", count, self.table, encoded)
         return {"dry_run": True, "table": self.table, "query": encoded, "count": count}
-
-
-def _write_lines(records: Iterable[Record], path: ObjectStoragePath) -> dict[str, Any]:
-    count = 0
-    # Read to the end first: closing a half-written object publishes it.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as lines:
-        for record in records:
-            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
-            count += 1
-        lines.seek(0)
-        if path.protocol == "file":
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # Airflow left it so
-            shutil.copyfileobj(lines, file)
-    return {"path": str(path), "count": count}

@@ -8,6 +8,7 @@ from airflow_provider_servicenow_dq.operators.link import (
     ServiceNowLinkIncidentOperator,
     ServiceNowUnlinkIncidentOperator,
 )
+from airflow_provider_servicenow_dq.operators.pull import ServiceNowPullIncidentsOperator
 from airflow_provider_servicenow_dq.operators.push import (
     ServiceNowPushCommentsOperator,
     ServiceNowPushStatusOperator,
@@ -20,6 +21,7 @@ __all__ = [
     "ServiceNowDeliverOperator",
     "ServiceNowGetRecordsOperator",
     "ServiceNowLinkIncidentOperator",
+    "ServiceNowPullIncidentsOperator",
     "ServiceNowPushCommentsOperator",
     "ServiceNowPushStatusOperator",
     "ServiceNowUnlinkIncidentOperator",

@@ -34,6 +34,7 @@ Wish = Annotated[str, BeforeValidator(parse_priority)]
 Name = Annotated[str, Field(pattern="^[a-z0-9_]{1,80}$")]
 
 _OUTBOUND: Final = ("outbound", "bidirectional")
+_INBOUND: Final = ("inbound", "bidirectional")
 
 
 class Sync(BaseModel):
@@ -57,6 +58,16 @@ class Sync(BaseModel):
     def pushes_comments(self) -> bool:
         """Whether tickets get the comments of their anomalies."""
         return self.comments in _OUTBOUND
+
+    @property
+    def feeds_status(self) -> bool:
+        """Whether anomalies are what their tickets say of them."""
+        return self.status in _INBOUND
+
+    @property
+    def feeds_comments(self) -> bool:
+        """Whether what people write on tickets is told."""
+        return self.comments in _INBOUND
 
 
 def _of_one_word(value: Any) -> Any:

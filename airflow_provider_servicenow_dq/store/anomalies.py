@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.anomalies.model import ARCHIVED_STATUSES, Anomaly
+from airflow_provider_servicenow_dq.anomalies.model import ARCHIVED_STATUSES, Anomaly, Status
 from airflow_provider_servicenow_dq.store import schema
-from airflow_provider_servicenow_dq.store.bulk import batches, upsert
+from airflow_provider_servicenow_dq.store.bulk import batches, insert_into, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -27,17 +27,20 @@ class Sighting(NamedTuple):
     anomaly: Anomaly
 
 
+class Named(NamedTuple):
+    """An anomaly as its source knows it."""
+
+    anomaly_id: str | int
+    source: str
+
+
 def remember(connection: Connection, sightings: Iterable[Sighting], *, now: datetime) -> None:
     """Keep the newest content of each anomaly, and every occurrence once."""
     # In one order for all: two transactions that lock the same rows in different orders wait for each other.
     sightings = sorted(sightings, key=lambda sighting: sighting.key)
-    upsert(
-        connection,
-        _table,
-        [_anomaly_row(sighting, now) for sighting in sightings],
-        keys=("key",),
-        update=("severity", "status", "content", "last_seen_at"),
-    )
+    sightings = _as_tickets_said(connection, sightings)
+    rows = [_anomaly_row(sighting, now) for sighting in sightings]
+    _put(connection, rows, update=("severity", "status", "content", "last_seen_at"))
     upsert(
         connection,
         schema.occurrence,
@@ -63,7 +66,54 @@ def know_status(connection: Connection, key: str, anomaly: Anomaly, *, now: date
         if last is not None and last > changed_at:
             return
     row = _anomaly_row(Sighting(key, "", anomaly), now)
-    upsert(connection, _table, [row], keys=("key",), update=("status", "content", "last_seen_at"))
+    _put(connection, [row], update=("status", "content", "last_seen_at"))
+
+
+def take_status(
+    connection: Connection, key: str, status: Status, *, changed_at: datetime, sys_id: str
+) -> None:
+    """Let an anomaly be what a ticket says of it; what is older than its own status changes nothing.
+
+    :param changed_at: When the ticket said so, by our clock.
+    :param sys_id: The ticket's.
+    """
+    known = connection.execute(sa.select(_table).where(_table.c.key == key).with_for_update()).one_or_none()
+    if known is None:
+        return
+    anomaly = Anomaly.model_validate(known.content)
+    if anomaly.status_changed_at is not None and anomaly.status_changed_at > changed_at:
+        return
+    said_before = (known.status_from or []) if known.status == status else []
+    if known.status != status:
+        anomaly = anomaly.model_copy(update={"status": status, "status_changed_at": changed_at})
+    connection.execute(
+        _table.update()
+        .where(_table.c.key == key)
+        .values(
+            status=status,
+            content=anomaly.model_dump(mode="json"),
+            status_from=list(dict.fromkeys([*said_before, sys_id])),
+        )
+    )
+
+
+def came_from(connection: Connection, key: str, status: Status) -> set[str]:
+    """Return the sys_ids of the tickets that have given an anomaly this status, if it still has it."""
+    said = connection.execute(
+        sa.select(_table.c.status_from).where(_table.c.key == key, _table.c.status == status)
+    ).scalar_one_or_none()
+    return set(said or ())
+
+
+def names(connection: Connection, keys: Iterable[str]) -> dict[str, Named]:
+    """Return what sources call anomalies, by their keys."""
+    return {
+        row.key: Named(_id_of(row.content), row.source)
+        for batch in batches(keys)
+        for row in connection.execute(
+            sa.select(_table.c.key, _table.c.source, _table.c.content).where(_table.c.key.in_(batch))
+        )
+    }
 
 
 def contents(connection: Connection, keys: Iterable[str]) -> dict[str, Anomaly]:
@@ -105,3 +155,49 @@ def _anomaly_row(sighting: Sighting, now: datetime) -> dict[str, object]:
         "first_seen_at": now,
         "last_seen_at": now,
     }
+
+
+def _put(connection: Connection, rows: Sequence[Mapping[str, object]], *, update: Sequence[str]) -> None:
+    """Insert anomalies or overwrite some columns; another status is not the one that tickets have said."""
+    if not rows:
+        return
+    statement = insert_into(connection, _table)
+    same = _table.c.status == statement.excluded.status
+    new: dict[str, sa.ColumnElement[Any]] = {name: statement.excluded[name] for name in update}
+    new["status_from"] = sa.case((same, _table.c.status_from), else_=sa.null())
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=new), rows)
+
+
+def _as_tickets_said(connection: Connection, sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Return what was seen, with the status that a ticket has given since where the occurrence is known."""
+    said: dict[str, Anomaly] = {}
+    again: set[tuple[str, str]] = set()
+    seen = schema.occurrence
+    for batch in batches({sighting.key for sighting in sightings}):
+        rows = connection.execute(
+            sa.select(_table.c.key, _table.c.content).where(
+                _table.c.key.in_(batch), _table.c.status_from.is_not(None)
+            )
+        )
+        said |= {row.key: Anomaly.model_validate(row.content) for row in rows}
+    for batch in batches(said):
+        rows = connection.execute(sa.select(seen.c.key, seen.c.occurrence).where(seen.c.key.in_(batch)))
+        again |= {(row.key, row.occurrence) for row in rows}
+    return [
+        sighting._replace(anomaly=_with_status_of(said[sighting.key], sighting.anomaly))
+        if (sighting.key, sighting.occurrence) in again
+        else sighting
+        for sighting in sightings
+    ]
+
+
+def _with_status_of(known: Anomaly, anomaly: Anomaly) -> Anomaly:
+    facts = {"status": known.status, "status_changed_at": known.status_changed_at}
+    return anomaly.model_copy(update=facts)
+
+
+def _id_of(content: Mapping[str, Any]) -> str | int:
+    external_id = content.get("external_id")
+    if external_id is None:
+        return str(content["fingerprint"])
+    return int(external_id) if content.get("external_id_is_int") else str(external_id)

@@ -65,6 +65,9 @@ def copy_work(
     _put(target, schema.ticket, tickets)
     _put(target, schema.link, links)
     _put(target, schema.known_note, _matching(source, schema.known_note, schema.known_note.c.ticket_id, ids))
+    sys_ids = {row["sys_id"] for row in tickets}
+    said = (schema.change.c.instance == instance, schema.change.c.text_hash.is_not(None))
+    _put(target, schema.change, _matching(source, schema.change, schema.change.c.sys_id, sys_ids, *said))
     _put(target, schema.outbox, [_waiting(row, ids) for row in entries])
 
 

@@ -11,6 +11,7 @@ from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.bulk import batches, insert_into, upsert
 from airflow_provider_servicenow_dq.store.outbox import Address
 from airflow_provider_servicenow_dq.tickets.states import INCIDENT, States, states_of
+from airflow_provider_servicenow_dq.tickets.told import Told, first_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +34,8 @@ class Ticket:
     """What we remember of a ticket.
 
     ``seen`` counts occurrences since the ticket was opened, ``seen_at_note`` what it was when the last note
-    (or the ticket itself) was written at ``noted_at``. ``severity`` is the worst one so far.
+    (or the ticket itself) was written at ``noted_at``. ``severity`` is the worst one so far. ``told`` is what
+    counts as known to whoever follows its changes (:mod:`~airflow_provider_servicenow_dq.tickets.told`).
     """
 
     id: int
@@ -50,6 +52,7 @@ class Ticket:
     noted_at: datetime
     severity: str
     changed_at: datetime
+    told: Told | None = None
 
 
 def add(
@@ -66,6 +69,7 @@ def add(
         "correlation_id": address.correlation_id,
         "sys_id": record["sys_id"],
         **_shown(record),
+        "told": first_told(record, made=made),
         **facts,
     }
     upsert(
@@ -73,7 +77,7 @@ def add(
         _table,
         [row],
         keys=("instance", "table_name", "sys_id"),
-        update=("number", "state", "record", *(facts if made else ())),
+        update=("number", "state", "record", *(("told", *facts) if made else ())),
     )
     found = connection.execute(
         sa.select(_table).where(
@@ -89,6 +93,9 @@ def change(connection: Connection, ticket: Ticket, **facts: Any) -> None:
     """Write new facts about a ticket; a ``record`` brings its number and state along."""
     if "record" in facts:
         facts |= _shown({**ticket.record, **facts["record"]})
+        if ticket.told is None:
+            # A store of an earlier version has not written it down; what it saw last goes now.
+            facts = {"told": first_told(ticket.record, made=False)} | facts
     connection.execute(_table.update().where(_table.c.id == ticket.id).values(**facts))
 
 
@@ -281,4 +288,5 @@ def _ticket(row: Row[Any]) -> Ticket:
         noted_at=row.noted_at,
         severity=row.severity,
         changed_at=row.changed_at,
+        told=row.told,
     )
