@@ -14,7 +14,7 @@ from airflow_provider_servicenow_dq.desk.search import Found, find_ticket
 from airflow_provider_servicenow_dq.exceptions import DeliveryRefusedError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
-from airflow_provider_servicenow_dq.store import links, outbox, tickets
+from airflow_provider_servicenow_dq.store import links, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.tickets.links import link_line
 from airflow_provider_servicenow_dq.tickets.notes import details
@@ -48,18 +48,26 @@ def link_anomalies(
     rules = project or Project()
     with desk.store.begin() as connection:
         column = key_column.declared(connection, desk, rules)
-    found = find_ticket(desk.table_api, incident, table=rules.table, key_column=column)
+    found = find_ticket(table_api=desk.table_api, name=incident, table=rules.table, key_column=column)
     address = _address_of(desk, found, column)
     crew = Crew(desk, run.dag_run)
     # What we know of a ticket's journal decides what is new on it.
     if not crew.look([address]):
         return _linked(crew, [], anomalies)
     intents = _record(desk, anomalies, found, address, rules, run)
-    if any(entry is not None and entry.state not in outbox.ENDED for entry, _ in intents):
+    if _waits(desk, intents, address, run):
         crew.deliver_all([address])
     if rules.exclusive:
         moves.deliver(crew, task=run.task)
     return _linked(crew, intents, anomalies)
+
+
+def _waits(desk: Desk, intents: Sequence[tuple[Entry | None, Ticket]], address: Address, run: Run) -> bool:
+    """Whether there is something to deliver: links, or what a try of this task that died left behind."""
+    if any(entry is not None and entry.state not in outbox.ENDED for entry, _ in intents):
+        return True
+    with desk.store.snapshot() as connection:
+        return bool(recorded.left_by(connection, run.task, [address]))
 
 
 def _address_of(desk: Desk, found: Found, column: str) -> Address:
@@ -100,8 +108,10 @@ def _record(
                 drafts[key] = _draft(desk, anomaly, key, before, ticket, rules, now)
         if drafts and (words := _why_locked(ticket, rules)):
             raise DeliveryRefusedError(words)
-        entered = outbox.record(connection, list(drafts.values()), recorded_by=run.task, now=now)
-    entries = {**told, **dict(zip(drafts, entered, strict=True))}
+        # On the ticket they stand in the order in which they were given.
+        fresh = [key for key in dict.fromkeys(keys) if key in drafts]
+        entered = outbox.record(connection, [drafts[key] for key in fresh], recorded_by=run.task, now=now)
+    entries = {**told, **dict(zip(fresh, entered, strict=True))}
     return [(entries[key], ticket) for key in keys]
 
 

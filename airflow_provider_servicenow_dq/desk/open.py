@@ -146,12 +146,10 @@ def _payload(item: Item, home: Address, order: Order, run: Run, now: Any, column
     correlation = home.correlation_id
     made = payload(order, item.anomaly, correlation_id=correlation, now=now, run=run.dag_run, column=column)
     titled = "short_description" in {**order.project.columns_for(item.anomaly), **order.columns}
-    # Where it goes when nobody works any more on the ticket that a person has linked it to.
-    own = item.own_address.correlation_id
-    away = {} if correlation == own or group.is_rollup(home) else {"own": own}
     return {
         **made,
-        **away,
+        # Where it goes when nobody works any more on the ticket that a person has linked it to.
+        "own": item.own_address.correlation_id,
         "group_by": order.project.group_by,
         "max_new_tickets": order.project.max_new_tickets,
         "titled": titled,

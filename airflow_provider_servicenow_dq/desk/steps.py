@@ -108,8 +108,11 @@ def _staying(connection: Connection, batch: Sequence[Entry], ticket: Ticket | No
     """Send reports home whose anomaly a person had linked to a ticket that is no place for them any more."""
     home: dict[str, list[int]] = {}
     for entry in batch:
-        own = entry.payload.get("own")
-        if own is None or own == entry.address.correlation_id or entry.key is None:
+        own = entry.payload.get("own", entry.address.correlation_id)
+        # What may have opened a ticket here may still arrive.
+        under_way = entry.write is not None and entry.write["op"] == "create"
+        at_home = own == entry.address.correlation_id or group.is_rollup(entry.address)
+        if at_home or under_way or entry.key is None:
             continue
         is_open = ticket is not None and tickets.is_open(
             ticket, states_in(entry.payload, entry.address.table)

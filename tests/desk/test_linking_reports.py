@@ -225,3 +225,19 @@ def test_a_group_of_another_run_is_no_place_for_reports(desk, sandbox):
 
     assert actions(opening) == ["created"]
     assert len(incidents(sandbox)) == 2
+
+
+def test_a_report_that_could_not_be_noted_in_time_opens_its_own_ticket(desk, sandbox):
+    ticket = theirs(desk)
+    link(desk, ticket["number"], anomaly())
+    sandbox.fail_next("accepted", method="PATCH", count=9)
+    assert report(desk, anomaly(hour=1), run="next").pending
+    end(sandbox, ticket, "7")
+    look_at(desk, ticket)
+
+    opening = report(desk, anomaly(hour=1), run="next")
+
+    (own,) = incidents(sandbox)
+    assert actions(opening) == ["created"]
+    assert own["correlation_id"].startswith("dq:custom:")
+    assert len(sandbox.notes(ticket["sys_id"])) == 1

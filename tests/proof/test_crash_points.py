@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 NOT_DELIVERING = {
     "form.py": "reads what a form offers; what it keeps of that is read again when it is lost",
     "gate.py": "only reads",
+    "search.py": "only reads",
     "adopt.py": "rebuilds a lost store by reading; what it has read it does not take again",
     "rehearsal.py": "sends nothing, and its memory is thrown away",
 }
