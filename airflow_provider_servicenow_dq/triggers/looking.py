@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.result import SCHEMA_VERSION, for_xcom
+from airflow_provider_servicenow_dq.desk.search import TASK
 from airflow_provider_servicenow_dq.exceptions import (
     AmbiguousNameError,
+    ForbiddenError,
     IncompleteReadError,
     MayHaveHappenedError,
     NothingHappenedError,
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 100
 
 #: A description may be long, and nobody waits for one.
-_FIELDS: Final = tuple(name for name in COLUMNS if name != "description")
+_FIELDS: Final = (*(name for name in COLUMNS if name != "description"), "sys_class_name")
 
 
 class Part(NamedTuple):
@@ -81,6 +84,22 @@ def read_all(table_api: TableApi, tickets: Iterable[Awaited]) -> dict[Awaited, R
     for part in parts_of(asked):
         answers |= read_part(table_api, part)
     return {ticket: answers[ticket] for ticket in asked}
+
+
+def find_among_tasks(table_api: TableApi, tickets: Iterable[Awaited]) -> dict[Awaited, Awaited]:
+    """Return those tickets that are not in the table where they were looked for, as what they are."""
+    found: dict[Awaited, Awaited] = {}
+    for part in parts_of(tickets):
+        asked = [dataclasses.replace(ticket, table=TASK) for ticket in part.tickets]
+        try:
+            answers = read_part(table_api, part._replace(table=TASK, tickets=asked))
+        except ForbiddenError:
+            return found  # the account need not read all tasks
+        for ticket, record in zip(part.tickets, answers.values(), strict=True):
+            kind = str((record or {}).get("sys_class_name") or "")
+            if record is not None and kind:
+                found[ticket] = dataclasses.replace(ticket, table=kind).found(record)
+    return found
 
 
 def may_pass(error: Exception) -> bool:

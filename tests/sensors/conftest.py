@@ -1,0 +1,97 @@
+"""Sensors as a worker runs them: connection and store from the environment, and nobody who sleeps long."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_servicenow_dq.client.limits import forget_limits
+from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.sensors import looks, servicenow
+from airflow_provider_servicenow_dq.triggers import lines, polls
+from airflow_provider_servicenow_dq.triggers import servicenow as triggers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PASSWORD = "airflow-secret"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(
+    server: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Sandbox:
+    """A fresh instance, with ``servicenow_default`` leading to it and a store of this test's own."""
+    server.reset()
+    forget_limits()
+    connect(server.url)
+    monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", f"sqlite:///{tmp_path / 'store.db'}")
+    for module, name in (
+        (servicenow, "SHORTEST_POLL_S"),
+        (triggers, "SHORTEST_POLL_S"),
+        (looks, "_SHORTLY_S"),
+        (polls, "_GATHER_S"),
+    ):
+        monkeypatch.setattr(module, name, 0.02)
+    monkeypatch.setattr(lines, "_PATIENCE_S", 0.0)
+    return server
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set the connection ``servicenow_default``."""
+
+    def point(host: str, *, password: str = PASSWORD, **extra: Any) -> None:
+        connection = {
+            "conn_type": "servicenow",
+            "host": host,
+            "login": "svc_airflow",
+            "password": password,
+            "extra": {"timeout_s": 5, **extra},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
+
+    return point
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that tries a request once: what it does when it tries more is another room's business."""
+    from airflow_provider_servicenow_dq.client import transport
+
+    monkeypatch.setattr(transport, "_MAX_TRIES", 1)
+
+
+@pytest.fixture
+def raised(sandbox: Sandbox) -> Callable[..., Any]:
+    """Let somebody raise tickets; give their records."""
+
+    def make(count: int = 1, table: str = "incident", **values: str) -> list[dict[str, str]]:
+        account = sandbox.instance.account("svc_airflow")
+        return [
+            sandbox.instance.insert(account, table, {"short_description": f"no. {number}", **values})
+            for number in range(count)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def open_tickets(sandbox: Sandbox) -> Callable[..., Any]:
+    """Open tickets for anomalies; give the results as another task gets them."""
+
+    def run(*anomalies: Any, **parameters: Any) -> Any:
+        operator = ServiceNowCreateIncidentOperator(task_id="open", anomalies=list(anomalies), **parameters)
+        return json.loads(json.dumps(operator.execute({})))
+
+    return run
