@@ -9,8 +9,13 @@ PACKAGE = "airflow_provider_servicenow_dq"
 NEEDED = (
     f"{PACKAGE}/py.typed",
     f"{PACKAGE}/get_provider_info.py",
+    f"{PACKAGE}/example_dags/approve_before_creating.py",
+    f"{PACKAGE}/example_dags/create_ticket.py",
     f"{PACKAGE}/example_dags/flights_quality.py",
+    f"{PACKAGE}/example_dags/publish_gate.py",
+    f"{PACKAGE}/example_dags/servicenow_sync.py",
     f"{PACKAGE}/example_dags/sql_checks.py",
+    f"{PACKAGE}/example_dags/tickets_from_assets.py",
     f"{PACKAGE}/sandbox/templates/record.html",
     f"{PACKAGE}/store/migrations/env.py",
 )

@@ -11,7 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 DAGS = Path(__file__).parent.parent.parent / "dags"
-SCHEDULED = {"tickets_from_assets"}
+SCHEDULED = {"servicenow_sync", "tickets_from_assets"}
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +27,13 @@ def test_the_examples_parse_without_an_error(bag):
         "create_ticket",
         "flights_quality",
         "publish_gate",
+        "servicenow_sync",
         "sql_checks",
         "tickets_from_assets",
     }
 
 
-def test_every_example_says_what_it_does_and_but_one_run_only_when_asked(bag):
+def test_every_example_says_what_it_does_and_but_two_run_only_when_asked(bag):
     for name, dag in bag.dags.items():
         assert dag.doc_md
         assert dag.timetable.can_be_scheduled is (name in SCHEDULED), name
@@ -54,9 +55,20 @@ def test_every_task_that_opens_tickets_is_retried(bag):
 
 
 def test_every_task_that_asks_servicenow_is_retried(bag):
-    for name in ("publish_gate", "create_ticket"):
+    for name in ("servicenow_sync", "publish_gate", "create_ticket"):
         asking = [task for task in bag.dags[name].tasks if task.task_id not in {"fill_in", "publish"}]
         assert all((task.retries or 0) >= 1 for task in asking), name
+
+
+def test_the_sync_pulls_whatever_became_of_the_delivery_and_is_red_when_either_failed(bag):
+    sync = bag.dags["servicenow_sync"]
+    assert sync.schedule == timedelta(minutes=5)
+    assert sync.get_task("pull").upstream_task_ids == {"deliver"}
+    assert sync.get_task("pull").trigger_rule == "all_done"
+    assert sync.get_task("summarize").trigger_rule == "all_success"
+    assert sync.get_task("summarize").upstream_task_ids == {"deliver", "pull"}
+    # Runs that overlap are safe, and one that hangs holds up no other.
+    assert sync.max_active_runs > 1
 
 
 @pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
