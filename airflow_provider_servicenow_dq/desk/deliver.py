@@ -10,7 +10,7 @@ from airflow_provider_servicenow_dq.desk import (
     asking,
     doubt,
     key_column,
-    linking,
+    linked,
     lookup,
     refusals,
     send,
@@ -265,9 +265,9 @@ class _Delivery:
         is_answer: bool = False,
     ) -> None:
         now = self.desk.now()
-        if sending.write["op"] == linking.LINKS:
+        if sending.write["op"] == linked.LINKS:
             with self.lease.transaction() as connection:
-                linking.linked(
+                linked.linked(
                     connection,
                     sending.entries,
                     sending.write,

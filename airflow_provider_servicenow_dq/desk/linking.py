@@ -8,25 +8,24 @@ what has changed since. What cannot be ruled out is noticed, by the number of ch
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk import moves, settle
 from airflow_provider_servicenow_dq.desk.journals import our_texts
-from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
+from airflow_provider_servicenow_dq.desk.linked import LINKS
+from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
-from airflow_provider_servicenow_dq.store import outbox, tickets
+from airflow_provider_servicenow_dq.store import outbox
 from airflow_provider_servicenow_dq.store.links import UNLINKED, UNLINKED_SINCE
-from airflow_provider_servicenow_dq.store.outbox import Draft
 from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS
 from airflow_provider_servicenow_dq.tickets.links import has_details, is_told, pages, with_details
 from airflow_provider_servicenow_dq.tickets.notes import WORK_NOTES
-from airflow_provider_servicenow_dq.tickets.text import as_kept
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -36,14 +35,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
     from airflow_provider_servicenow_dq.tickets.states import States
-
-#: How a write is called that links.
-LINKS: Final = "link"
-
-_CHANGED: Final = (
-    "{} was changed by somebody else at the very moment when it was linked: if that was its description, "
-    "what they wrote is only in its history now"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +99,7 @@ def plan(
     if told:
         _settle_told(connection, desk, ticket, told)
     left = [entry for entry in batch if entry not in told]
-    return _step(connection, desk, ticket, left, standing, run) if left else None
+    return _step(ticket, left, standing, run) if left else None
 
 
 def _still_meant(connection: Connection, desk: Desk, batch: Sequence[Entry]) -> Iterator[Entry]:
@@ -202,8 +193,6 @@ class _Draft:
 
 
 def _step(
-    connection: Connection,
-    desk: Desk,
     ticket: Ticket,
     entries: Sequence[Entry],
     standing: Standing,
@@ -214,7 +203,6 @@ def _step(
         if not draft.take(entry, standing.texts):
             break
     first, *rest = pages(draft.note)
-    _follow(connection, ticket, draft.entries[0], "page", rest, now=desk.now())
     values = {WORK_NOTES: first}
     if draft.appended and draft.description is not None:
         values["description"] = draft.description
@@ -229,61 +217,10 @@ def _step(
         "run": run,
         "newcomers": [],
         "appended": {str(entry_id): details for entry_id, details in draft.appended.items()},
+        "further_pages": rest,
         "changes_before": (standing.record or {}).get("sys_mod_count"),
     }
     return Step(draft.entries, write)
-
-
-def _follow(
-    connection: Connection, ticket: Ticket, entry: Entry, name: str, texts: Sequence[str], *, now: datetime
-) -> None:
-    """Write further work notes down; they follow on the same ticket."""
-    drafts = [
-        Draft(
-            entry.address,
-            f"note|{entry.idempotency_key}|{name} {number}",
-            outbox.NOTE,
-            {"sys_id": ticket.sys_id, "text": text, **rules_in(entry.payload)},
-        )
-        for number, text in enumerate(texts, start=2)
-    ]
-    outbox.record(connection, drafts, recorded_by=entry.recorded_by, now=now)
-
-
-def linked(
-    connection: Connection,
-    entries: Sequence[Entry],
-    write: Mapping[str, Any],
-    record: Mapping[str, Any] | None,
-    *,
-    now: datetime,
-    warnings: Sequence[str] = (),
-    is_answer: bool = True,
-) -> None:
-    """Count an update that has linked; what the description did not keep follows as a work note.
-
-    :param record: What the instance shows; None if it was not looked at, or is not shown.
-    :param is_answer: It is the answer to the update itself, so that nothing came after it.
-    """
-    ticket = tickets.by_ids(connection, [write["ticket_id"]])[write["ticket_id"]]
-    said = list(warnings)
-    if is_answer and record is not None and _has_changed_meanwhile(write, record):
-        said.append(_CHANGED.format(ticket.number or ticket.sys_id))
-    by_id = {str(entry.id): entry for entry in entries}
-    for entry_id, details in write["appended"].items():
-        if record is None or as_kept(details) in as_kept(str(record.get("description") or "")):
-            continue
-        said.append("description: ServiceNow did not keep all of the details; they follow as a work note")
-        _follow(connection, ticket, by_id[entry_id], "details", pages(details), now=now)
-    settle.noted(connection, entries, write, record, now=now, warnings=list(dict.fromkeys(said)))
-
-
-def _has_changed_meanwhile(write: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a ticket was changed between the reading and the writing of its description."""
-    before, after = str(write["changes_before"]), str(record.get("sys_mod_count"))
-    if not (write["appended"] and before.isdecimal() and after.isdecimal()):
-        return False
-    return int(after) > int(before) + 1
 
 
 def _anomaly(entry: Entry) -> Anomaly:

@@ -15,6 +15,7 @@ from airflow_provider_servicenow_dq.anomalies.model import (
 from airflow_provider_servicenow_dq.desk import group, key_column, moves, result, rollup
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.following import Following
+from airflow_provider_servicenow_dq.desk.homes import home
 from airflow_provider_servicenow_dq.desk.order import Order, payload
 from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.result import Result
-    from airflow_provider_servicenow_dq.tickets.states import States
 
 
 @dataclass
@@ -167,21 +167,8 @@ def _homes(connection: Any, desk: Desk, items: Sequence[Item], order: Order) -> 
     homes = {}
     for item in items:
         found = [link for link in linked.get(item.sighting.key, ()) if link.ticket.address.table == table]
-        homes[item.sighting.key] = _home(item.own_address, found, states)
+        homes[item.sighting.key] = home(item.own_address, found, states)
     return homes
-
-
-def _home(own: Address, linked: Sequence[links.Link], states: States) -> Address:
-    """Return where an anomaly is reported to.
-
-    :param linked: Its tickets in this table, the newest first.
-    """
-    if linked and group.is_joined(linked[0].ticket, states):
-        return linked[0].ticket.address
-    open_now = [link for link in linked if tickets.is_open(link.ticket, states)]
-    if any(link.ticket.address == own for link in open_now):
-        return own
-    return next((link.ticket.address for link in open_now if link.by_person), own)
 
 
 def _deliver_all(desk: Desk, items: Sequence[Item], order: Order, run: Run) -> Crew:

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
-from airflow_provider_servicenow_dq.desk import group, linking, settle, twins
+from airflow_provider_servicenow_dq.desk import group, homes, linking, settle, twins
 from airflow_provider_servicenow_dq.desk.append import append
 from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
 from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of, rules_in, states_in
 from airflow_provider_servicenow_dq.desk.step import Step, note_write
-from airflow_provider_servicenow_dq.store import instances, links, outbox, tickets
+from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
 from airflow_provider_servicenow_dq.tickets import notes
@@ -89,7 +89,7 @@ def _report_step(
     run: str,
 ) -> Step | None:
     ticket = known[0] if known else None
-    batch = _staying(connection, batch, ticket)
+    batch = homes.staying(connection, batch, ticket)
     if not batch:
         return None
     decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
@@ -102,27 +102,6 @@ def _report_step(
             return None
         return _create(connection, desk, address, batch, known, decision, asked.names, sighting)
     return _append(connection, desk, address, batch, ticket, decision, newcomers, sighting)
-
-
-def _staying(connection: Connection, batch: Sequence[Entry], ticket: Ticket | None) -> Sequence[Entry]:
-    """Send reports home whose anomaly a person had linked to a ticket that is no place for them any more."""
-    home: dict[str, list[int]] = {}
-    for entry in batch:
-        own = entry.payload.get("own", entry.address.correlation_id)
-        # What may have opened a ticket here may still arrive.
-        under_way = entry.write is not None and entry.write["op"] == "create"
-        at_home = own == entry.address.correlation_id or group.is_rollup(entry.address)
-        if at_home or under_way or entry.key is None:
-            continue
-        is_open = ticket is not None and tickets.is_open(
-            ticket, states_in(entry.payload, entry.address.table)
-        )
-        if not (is_open and ticket and links.exists(connection, ticket.id, entry.key)):
-            home.setdefault(own, []).append(entry.id)
-    for own, ids in home.items():
-        outbox.move(connection, ids, batch[0].address._replace(correlation_id=own))
-    gone = {entry_id for ids in home.values() for entry_id in ids}
-    return [entry for entry in batch if entry.id not in gone]
 
 
 def _arrived_late(entry: Entry, ticket: Ticket) -> dict[str, Any] | None:
@@ -163,7 +142,7 @@ def _decided(
     if ticket is not None and group.holds_many(address):
         members = tickets.members(connection, ticket.id)
         newcomers = [entry for entry in batch if entry.key not in members]
-    elif ticket is not None and _was_unlinked(connection, batch[0], ticket):
+    elif ticket is not None and homes.was_unlinked(connection, batch[0], ticket):
         newcomers = list(batch)
     sighting = Sighting(
         severity=max((anomaly.severity for anomaly in anomalies), key=lambda severity: severity.rank),
@@ -177,12 +156,6 @@ def _decided(
     if newcomers and not group.holds_many(address):
         decision = replace(decision, reason="linked again")
     return decision, sighting, newcomers
-
-
-def _was_unlinked(connection: Connection, entry: Entry, ticket: Ticket) -> bool:
-    """Whether a report links its anomaly to an open ticket of its own again."""
-    is_open = tickets.is_open(ticket, states_in(entry.payload, entry.address.table))
-    return is_open and entry.key is not None and not links.exists(connection, ticket.id, entry.key)
 
 
 def _create(

@@ -224,3 +224,15 @@ def test_a_report_that_waited_at_a_linked_ticket_goes_home_after_the_unlinking(d
     assert len(sandbox.notes(ticket["sys_id"])) == 1
     (number,) = numbers_of(desk, anomaly())
     assert number != ticket["number"]
+
+
+def test_a_refused_link_leaves_no_further_notes(desk, sandbox):
+    ticket = theirs(desk, description="x" * 3990)
+    checks = [f"check {number} " + "y" * 900 for number in range(5)]
+    sandbox.configure(abort=("incident",))
+    link(desk, ticket["number"], anomaly(failed_checks=checks))
+    sandbox.configure(abort=())
+
+    deliver_waiting(desk, SYNC)
+
+    assert sandbox.notes(ticket["sys_id"]) == []
