@@ -15,7 +15,8 @@ from airflow_provider_servicenow_dq.notifications.patience import Patience
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow.sdk import Connection, Context
+    import jinja2
+    from airflow.sdk import DAG, Connection, Context
 
     from airflow_provider_servicenow_dq.notifications.errand import Errand
 
@@ -84,6 +85,13 @@ class ServiceNowNotifier(BaseNotifier):
     def __call__(self, *args: Any) -> None:
         """Notify; Airflow renders the templates in place, and one notifier may serve many tasks."""
         BaseNotifier.__call__(copy.copy(self), *args)
+
+    def get_template_env(self, dag: DAG | None = None) -> jinja2.Environment:
+        """Return the environment of the DAG's templates.
+
+        ``dag.test`` calls a DAG's own callbacks with the DAG as the scheduler knows it, which has none.
+        """
+        return super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
 
     def notify(self, context: Context) -> None:
         """Write down what the context tells, and deliver it within ten seconds.
