@@ -7,7 +7,8 @@ import inspect
 import pkgutil
 
 import airflow.sdk
-from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink
+from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseOperatorLink
+from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_servicenow_dq as package
 from airflow_provider_servicenow_dq.get_provider_info import get_provider_info
@@ -16,21 +17,31 @@ from airflow_provider_servicenow_dq.get_provider_info import get_provider_info
 RUN_BY_OTHERS = (f"{package.__name__}.example_dags", f"{package.__name__}.store.migrations.")
 OF_AIRFLOW_3_3 = {f"{package.__name__}.operators.retry_policy"}
 
+#: A sensor is an operator.
+LISTED_IN = {"hooks": ["hooks"], "operators": ["operators", "sensors"], "triggers": ["triggers"]}
+
 
 def test_every_class_and_module_named_can_be_imported():
     info = get_provider_info()
-    paths = [*info["extra-links"], *(kind["hook-class-name"] for kind in info["connection-types"])]
+    hooks = [kind["hook-class-name"] for kind in info["connection-types"]]
+    paths = [*info["extra-links"], *info["notifications"], *hooks]
     for path in paths:
         module, _, name = path.rpartition(".")
         assert inspect.isclass(getattr(importlib.import_module(module), name)), path
-    for kind in ("hooks", "operators"):
-        for entry in info[kind]:
+    for place in ("hooks", "operators", "sensors", "triggers"):
+        for entry in info[place]:
             for module in entry["python-modules"]:
                 importlib.import_module(module)
 
 
 def test_everything_shipped_is_listed():
-    kinds = {"hooks": BaseHook, "operators": BaseOperator, "extra-links": BaseOperatorLink}
+    kinds = {
+        "hooks": BaseHook,
+        "operators": BaseOperator,
+        "extra-links": BaseOperatorLink,
+        "notifications": BaseNotifier,
+        "triggers": BaseTrigger,
+    }
     shipped: dict[str, set[type]] = {kind: set() for kind in kinds}
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if found.name.startswith(RUN_BY_OTHERS):
@@ -44,9 +55,10 @@ def test_everything_shipped_is_listed():
                     shipped[kind].add(cls)
 
     info = get_provider_info()
-    assert set(info["extra-links"]) == {f"{cls.__module__}.{cls.__name__}" for cls in shipped["extra-links"]}
-    for kind in ("hooks", "operators"):
-        listed = {module for entry in info[kind] for module in entry["python-modules"]}
+    for kind in ("extra-links", "notifications"):
+        assert set(info[kind]) == {f"{cls.__module__}.{cls.__name__}" for cls in shipped[kind]}, kind
+    for kind, places in LISTED_IN.items():
+        listed = {module for place in places for entry in info[place] for module in entry["python-modules"]}
         found_there = {
             cls
             for name in listed
