@@ -118,7 +118,7 @@ class _Maker:
         self.alone = not {"group_by", "max_new_tickets"} & history.rules.keys()
         self.tasks: list[dict[str, Any]] = []
         self.comments = 0
-        self.lost = self.apart = False
+        self.lost = self.apart = self.linked = False
 
     def action(self) -> dict[str, Any]:
         makers = [
@@ -129,6 +129,7 @@ class _Maker:
             (lambda: {"do": "person", **self._person()}, 4),
             (self._interfered, 2),
             (lambda: {"do": "task", **self._fated({"what": "deliver"})}, 1),
+            (lambda: {"do": "task", **self._fated({"what": "pull"})}, 2),
             (lambda: {"do": "journal_acl", "on": self.dice.random() < 0.7}, 1),
             (self._lose, 1),
         ]
@@ -145,7 +146,7 @@ class _Maker:
 
     def _apart(self) -> dict[str, Any]:
         """Let two report the same at once that do not know of each other: they share no store."""
-        if self.lost or not self.alone:
+        if self.lost or self.linked or not self.alone:
             return self._two()
         self.apart = True
         one = self._report()
@@ -160,13 +161,14 @@ class _Maker:
         return {**self._one(), "person": {**self._person(), "after_s": after_s}}
 
     def _lose(self) -> dict[str, Any]:
-        if self.lost or self.apart or not self.tasks or not self.alone:
+        if self.lost or self.apart or self.linked or not self.tasks or not self.alone:
             return self._one()
         self.lost = True
         return {"do": "lose the store"}
 
     def _task(self) -> dict[str, Any]:
-        (make_one,) = self.dice.choices([self._report, self._status, self._remarks], [5, 2, 3])
+        makers = [self._report, self._status, self._remarks, self._link]
+        (make_one,) = self.dice.choices(makers, [5, 2, 3, 1])
         return make_one()
 
     def _report(self) -> dict[str, Any]:
@@ -181,6 +183,13 @@ class _Maker:
     def _remarks(self) -> dict[str, Any]:
         check = self._known()
         return self._kept({"what": "comments", "check": check, "comments": self._comments()})
+
+    def _link(self) -> dict[str, Any]:
+        """Let a person link a problem to a ticket of theirs; only the store knows of it."""
+        if self.lost or self.apart or not self.alone:
+            return self._remarks()
+        self.linked = True
+        return self._kept({"what": "link", "check": self._known()})
 
     def _known(self) -> str:
         """Return a problem that has been reported, if there is one."""
@@ -221,7 +230,7 @@ class _Maker:
 
     def fault(self, action: dict[str, Any]) -> dict[str, Any]:
         """Return what goes wrong while something is done."""
-        pushes = action.get("what") in {"status", "comments"}
+        pushes = action.get("what") in {"status", "comments", "link"}
         method = self.dice.choice(["PATCH", "PATCH", "GET"] if pushes else ["POST", "POST", "PATCH", "GET"])
         kinds = _ANY_FAULTS if method == "GET" else (*_ANY_FAULTS, *_WRITE_FAULTS, *_WRITE_FAULTS)
         kind, options = self.dice.choice(kinds)

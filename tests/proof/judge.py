@@ -6,13 +6,16 @@ The truth is what the instance holds. The stores and their ledgers say what was 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+import pulled
 from ledger import START
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, correlation_id
 from airflow_provider_servicenow_dq.store import outbox
+from airflow_provider_servicenow_dq.tickets.links import has_details
 from airflow_provider_servicenow_dq.tickets.notes import member_mark
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from histories import History
     from ledger import Event, Line
+    from pulled import Change, Deed
 
 Row = dict[str, str]
 
@@ -36,6 +40,8 @@ class Evidence:
     :param journal: Work notes and comments, in the order in which the instance wrote them.
     :param books: The entries of each store with their ledgers.
     :param told: What each process was told that lived to hear it.
+    :param deeds: What people did, in order.
+    :param changes: What was pulled of it, in order.
     """
 
     incidents: list[Row]
@@ -45,6 +51,8 @@ class Evidence:
     tasks: list[dict[str, Any]]
     requests: int
     slowest_s: float
+    deeds: list[Deed] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
 
 def judge(history: History, evidence: Evidence) -> list[str]:
@@ -56,6 +64,7 @@ def judge(history: History, evidence: Evidence) -> list[str]:
         *_texts(evidence),
         *_given_up(evidence),
         *_claims(history, evidence),
+        *pulled.judge(evidence),
     ]
 
 
@@ -87,6 +96,7 @@ def _homes(anomaly: Anomaly, evidence: Evidence) -> list[Row]:
         incident
         for incident in evidence.incidents
         if incident["correlation_id"] == own
+        or has_details(anomaly, incident["description"])
         or (
             incident["correlation_id"].startswith(_MANY)
             and (mark in incident["description"] or incident["sys_id"] in listing)
@@ -99,7 +109,8 @@ def _on_two_tickets(history: History, evidence: Evidence) -> Iterator[str]:
     if "group_by" in history.rules:
         return  # each run, or dataset, has a ticket of its own on purpose
     for check, anomaly in _reported(evidence).items():
-        places = {each["correlation_id"] for each in _homes(anomaly, evidence) if each["state"] not in _ENDED}
+        homes = [each for each in _homes(anomaly, evidence) if each["state"] not in _ENDED]
+        places = {each["correlation_id"] for each in homes} - {""}  # linked to another by a person
         if len(places) > 1:
             yield f"doubled: {check!r} is on open tickets of {sorted(places)}"
 
@@ -107,7 +118,7 @@ def _on_two_tickets(history: History, evidence: Evidence) -> Iterator[str]:
 def _doubled_tickets(history: History, evidence: Evidence) -> Iterator[str]:
     """A problem has one ticket after the other; of twins all but one are canceled, and say for which."""
     by_problem: dict[str, list[Row]] = defaultdict(list)
-    for incident in evidence.incidents:
+    for incident in filter(itemgetter("correlation_id"), evidence.incidents):
         by_problem[incident["correlation_id"]].append(incident)
     notes = defaultdict(list)
     for row in evidence.journal:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ledger
 import points
+import pulled
+import requests
 from histories import TIMEOUT_S, History
 from judge import Evidence, judge
 
@@ -29,9 +31,12 @@ from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Desk, Run
+from airflow_provider_servicenow_dq.desk.link import link_anomalies
 from airflow_provider_servicenow_dq.desk.open import open_tickets
 from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.desk.pull import pull
 from airflow_provider_servicenow_dq.desk.push import push_comments, push_status
+from airflow_provider_servicenow_dq.exceptions import ServiceNowError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.sandbox.control import SandboxControl
 from airflow_provider_servicenow_dq.sandbox.rules import RefusedError
@@ -153,6 +158,8 @@ class _Player:
         self.told: list[dict[str, Any]] = []
         self.tasks: list[Task] = []
         self.started = self.crashed = self.faults = 0
+        self.deeds: list[pulled.Deed] = []
+        self.theirs = opened_by_a_person(control)
         for url in urls:
             with _opened(url) as store, store.begin() as connection:
                 for table in reversed(schema.metadata.sorted_tables):
@@ -191,6 +198,8 @@ class _Player:
                 self.run([_without_fate(task)])
             if not self.unfinished:
                 self.run([{"what": "deliver", **place} for place in self.places()])
+            if not self.unfinished and not self.waiting():
+                self.run([{"what": "pull", **place} for place in self.places()])
             if not self.unfinished and not self.waiting():
                 return
             time.sleep(_PAUSE_S)
@@ -238,7 +247,7 @@ class _Player:
 
     def begin(self, task: Task) -> tuple[int, Path]:
         self.started += 1
-        if task["what"] != "deliver":
+        if task["what"] not in {"deliver", "pull"}:
             self.tasks.append(task)
         told = self.directory / f"{self.started}.json"
         child = os.fork()
@@ -266,7 +275,15 @@ class _Player:
                 clearing = deliver_waiting(desk, run)
                 return {"results": [], "failures": clearing.causes, "wait": clearing.retry_after or 0.0,
                         "pending": bool(clearing.causes) and not clearing.refused}  # fmt: skip
-            came = self.tell(desk, task, run)
+            try:
+                if task["what"] == "pull":
+                    pull(desk, Project(**self.history.rules))
+                    return {"results": [], "failures": [], "wait": 0.0, "pending": False}
+                came = self.tell(desk, task, run)
+            except ServiceNowError as error:
+                # Nothing is written down yet: the task fails, and runs again.
+                wait = getattr(error, "retry_after", None) or 0.0
+                return {"results": [], "failures": [str(error)], "wait": wait, "pending": True}
             waits = [getattr(error, "retry_after", None) or 0.0 for error in came.pending]
             return {"results": came.results, "failures": came.failures, "pending": bool(came.pending),
                     "wait": max(waits, default=0.0)}  # fmt: skip
@@ -281,6 +298,10 @@ class _Player:
                 changed = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(minutes=task["minute"])
                 fact = anomaly(task["check"], status=task["status"], status_changed_at=changed)
                 return push_status(desk, [fact], run=run, project=rules)
+            case "link":
+                return link_anomalies(
+                    desk, [anomaly(task["check"])], incident=self.theirs, run=run, project=rules
+                )
         comments = [Comment(id=name, body=text) for name, text in task["comments"]]
         return push_comments(desk, [anomaly(task["check"], comments=comments)], run=run, project=rules)
 
@@ -291,8 +312,10 @@ class _Player:
             return
         incident = there[wish["pick"] % len(there)]
         who, values = self.deed(wish["act"], incident)
+        followed = pulled.followed(self.store)
         with contextlib.suppress(RefusedError):
             self.control.act_as(who, "incident", incident["sys_id"], values)
+            self.deeds.append(pulled.Deed(incident["sys_id"], values, incident["sys_id"] in followed))
 
     def deed(self, act: str, incident: dict[str, str]) -> tuple[str, dict[str, str]]:
         """Return who does it, and the columns that change."""
@@ -310,9 +333,9 @@ class _Player:
         for url in self.urls:
             with _opened(url) as store, store.begin() as connection:
                 books.append(ledger.read(connection))
-        requests = self.control.requests
+        logged = self.control.requests
         return Evidence(
-            incidents=incidents(self.control),
+            incidents=[*incidents(self.control), *by_number(self.control, self.theirs)],
             journal=[
                 row
                 for row in self.control.records("sys_journal_field")
@@ -321,8 +344,10 @@ class _Player:
             books=books,
             told=self.told,
             tasks=self.tasks,
-            requests=len(requests),
-            slowest_s=slowest(requests, books, self.history.latest_s),
+            requests=len(logged),
+            slowest_s=slowest(logged, books, self.history.latest_s),
+            deeds=self.deeds,
+            changes=pulled.read(self.urls),
         )
 
     def figures(self, evidence: Evidence) -> dict[str, int]:
@@ -349,7 +374,23 @@ def incidents(control: SandboxControl) -> list[dict[str, str]]:
     return [row for row in control.records("incident") if row["correlation_id"].startswith("dq:")]
 
 
-def slowest(requests: list[Any], books: list[list[ledger.Line]], late_s: float) -> float:
+def by_number(control: SandboxControl, number: str) -> list[dict[str, str]]:
+    return [row for row in control.records("incident") if row["number"] == number]
+
+
+def opened_by_a_person(control: SandboxControl) -> str:
+    """Let a person open a ticket; return its number."""
+    answer = requests.post(
+        f"{control.url}/api/now/table/incident",
+        json={"short_description": "Flights look wrong"},
+        auth=("admin", "admin"),
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return str(answer.json()["result"]["number"])
+
+
+def slowest(logged: list[Any], books: list[list[ledger.Line]], late_s: float) -> float:
     """Return the longest time between writing down that a request leaves and its end on the instance.
 
     :param late_s: How long after it was dropped a request may still be committed.
@@ -360,7 +401,7 @@ def slowest(requests: list[Any], books: list[list[ledger.Line]], late_s: float) 
             if event.write:
                 left.setdefault(_mark(event.write.get("values") or event.write), []).append(event.at)
     longest = 0.0
-    for each in requests:
+    for each in logged:
         if each.method in {"POST", "PATCH"} and each.body:
             before = [at for at in left.get(_mark(each.body), ()) if at <= each.started]
             ended = each.finished + (0 if each.status else late_s)

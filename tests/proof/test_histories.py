@@ -52,7 +52,9 @@ def test_the_histories_that_ci_plays_hold_everything_that_can_happen():
     assert {action["do"] for action in actions} == {
         "task", "two", "fault", "person", "journal_acl", "lose the store",
     }  # fmt: skip
-    assert {task["what"] for task in tasks if "what" in task} == {"report", "status", "comments", "deliver"}
+    assert {task["what"] for task in tasks if "what" in task} == {
+        "report", "status", "comments", "link", "deliver", "pull",
+    }  # fmt: skip
     assert {"killed_at", "paused_at", "person", "store"} <= {name for task in tasks for name in task}
     assert {action["act"] for action in actions if action["do"] == "person"} == set(histories.DEEDS)
     assert {action["kind"] for action in actions if action["do"] == "fault"} == histories.FAULTS
