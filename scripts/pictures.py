@@ -1,4 +1,4 @@
-"""Take the README's screenshots: the connection form, a run of the example, an incident it opened."""
+"""Take the README's screenshots: the forms for a connection and a ticket, a run, an incident it opened."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def main() -> int:
             page.set_default_timeout(30_000)
             take_connection_form(page, airflow)
             take_run(page, airflow)
+            take_ticket_form(page, airflow)
             take_incident(page, servicenow)
             browser.close()
     return 0
@@ -102,6 +103,17 @@ def take_run(page: Page, airflow: str) -> None:
     page.get_by_text("open_tickets").first.wait_for()
     page.wait_for_timeout(2000)
     page.screenshot(path=PICTURES / "flights-quality.png")
+
+
+def take_ticket_form(page: Page, airflow: str) -> None:
+    """Show the form under *Trigger DAG*, with the choices of a drop-down."""
+    page.goto(f"{airflow}/dags/create_ticket")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_text("Impact").first.wait_for()
+    page.set_viewport_size({"width": 1280, "height": 1500})
+    page.wait_for_timeout(1500)
+    page.screenshot(path=PICTURES / "create-ticket.png")
+    page.set_viewport_size(SIZE)
 
 
 def take_incident(page: Page, servicenow: str) -> None:

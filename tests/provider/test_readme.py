@@ -14,13 +14,15 @@ from airflow.dag_processing.dagbag import DagBag
 
 from airflow_provider_servicenow_dq.cli import main
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
-from airflow_provider_servicenow_dq.operators.servicenow import (
-    ServiceNowCreateIncidentOperator,
-    ServiceNowDeliverOperator,
-)
+from airflow_provider_servicenow_dq.notifications.servicenow import ServiceNowNotifier
+from airflow_provider_servicenow_dq.operators import servicenow as operators
 from airflow_provider_servicenow_dq.projects.loading import load_projects
 from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.sensors.servicenow import ServiceNowIncidentStateSensor
 
+OPERATORS = [
+    value for value in (getattr(operators, name) for name in operators.__all__) if inspect.isclass(value)
+]
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -84,7 +86,7 @@ def table_of(title):
     return README.partition(f"### {title}\n")[2].partition("\n#")[0]
 
 
-@pytest.mark.parametrize("operator", [ServiceNowCreateIncidentOperator, ServiceNowDeliverOperator])
+@pytest.mark.parametrize("operator", [*OPERATORS, ServiceNowIncidentStateSensor, ServiceNowNotifier])
 def test_its_table_of_an_operator_has_every_parameter(operator):
     ours = set(inspect.signature(operator.__init__).parameters) - {"self", "kwargs"}
 
