@@ -160,7 +160,7 @@ class ServiceNowPushCommentsOperator(BaseOperator):
         return push_from(self, context, pushing)
 
 
-class PushOperator(Protocol):
+class TellsTickets(Protocol):
     """An operator that tells tickets something about the anomalies of a payload."""
 
     anomalies: Any
@@ -176,7 +176,7 @@ class PushOperator(Protocol):
 
 
 def push_from(
-    operator: PushOperator, context: Context, pushing: Pushing, *, needs_shared_store: bool = False
+    operator: TellsTickets, context: Context, pushing: Pushing, *, needs_shared_store: bool = False
 ) -> list[dict[str, Any]]:
     """Read an operator's payload, push, and return the results; fail the task if not all was delivered.
 
@@ -213,7 +213,7 @@ def push_from(
     return results
 
 
-def _say(operator: PushOperator, results: Sequence[Mapping[str, Any]]) -> None:
+def _say(operator: TellsTickets, results: Sequence[Mapping[str, Any]]) -> None:
     for result in results:
         operator.log.info("%s: %s", result["action"], result["message"])
         for warning in result["warnings"]:
