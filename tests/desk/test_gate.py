@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import pytest
+from linking_them import link, theirs, unlink
 from reporting import anomaly, incidents, report
 
 from airflow_provider_servicenow_dq import exceptions
@@ -123,6 +124,16 @@ def test_a_ticket_that_many_anomalies_share_counts_for_the_dataset_of_each(desk)
     many = [anomaly(str(n), severity="critical", dataset=f"nyc.{n}") for n in range(3)]
     report(desk, *many, group_by="dag_run")
     assert [item["dataset"] for item in found(desk, "nyc.1")] == ["nyc.1"]
+
+
+def test_a_ticket_of_somebody_else_counts_while_an_anomaly_of_the_dataset_is_linked_to_it(desk, sandbox):
+    foreign = theirs(desk, impact="1", urgency="1")
+    assert found(desk) == []
+    link(desk, foreign["number"], anomaly(severity="low"))
+    (item,) = found(desk)
+    assert (item["ticket"]["ticket_number"], item["reason"]) == (foreign["number"], "open")
+    unlink(desk, anomaly(severity="low"))
+    assert found(desk) == []
 
 
 def test_the_states_of_a_project_decide_what_is_open(desk, grave, sandbox):
