@@ -215,6 +215,8 @@ def _remembered(scene: Scene, there: list[dict[str, str]]) -> dict[str, Any]:
         tickets = connection.execute(sa.select(schema.ticket)).all()
         links = connection.execute(sa.select(schema.link)).all()
         known = connection.execute(sa.select(schema.known_note)).all()
+        changes = connection.execute(sa.select(schema.change)).all()
+        anomalies = connection.execute(sa.select(schema.anomaly)).all()
     by_id = {ticket.id: places.get(ticket.sys_id, "gone") for ticket in tickets}
     return {
         "entries": sorted(
@@ -238,4 +240,9 @@ def _remembered(scene: Scene, there: list[dict[str, str]]) -> dict[str, Any]:
             }
             for ticket in sorted(tickets, key=lambda ticket: by_id[ticket.id])
         ],
+        "changes": sorted(
+            [change.field, change.content["old"] or "", change.content["new"], change.content["by"] or ""]
+            for change in changes
+        ),
+        "statuses": sorted(anomaly.status for anomaly in anomalies),
     }

@@ -33,9 +33,14 @@ NOT_DELIVERING = {
     "form.py": "reads what a form offers; what it keeps of that is read again when it is lost",
     "gate.py": "only reads",
     "search.py": "only reads",
+    "standing.py": "only reads",
     "adopt.py": "rebuilds a lost store by reading; what it has read it does not take again",
+    "pulled_journals.py": "only reads; what is new is written down by pulled_rows.py",
     "rehearsal.py": "sends nothing, and its memory is thrown away",
 }
+
+#: Where it asks only when more was changed than fits into one page, as other scenes may have done.
+SOMETIMES = places.Place("pull.py:_Pull._read_changed", places.ASKS)
 
 
 #: The instance commits after the client is dead, and is never too busy; one of its rules saves nothing.
@@ -97,7 +102,9 @@ def test_a_process_may_die_at_every_moment(instances, tmp_path):
         place for place in places.in_the_code() if place.function.partition(":")[0] not in NOT_DELIVERING
     }
     assert known - visited == set(), "no story dies there: tell one in a crash_stories_*.py"
-    assert visited - places.in_the_code() == set(), "places.py does not see that the code does this"
+    assert visited - places.in_the_code() - {SOMETIMES} == set(), (
+        "places.py does not see that the code does this"
+    )
 
 
 @pytest.mark.timeout(1800)
