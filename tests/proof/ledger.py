@@ -118,6 +118,29 @@ def read(connection: Connection) -> list[Line]:
     ]
 
 
+def slowest(logged: list[Any], books: Iterable[Sequence[Line]], late_s: float) -> float:
+    """Return the longest time between writing down that a request leaves and its end on the instance.
+
+    :param late_s: How long after it was dropped a request may still be committed.
+    """
+    left: dict[str, list[float]] = {}
+    for line in (line for book in books for line in book):
+        for event in line.events:
+            if event.write:
+                left.setdefault(_mark(event.write.get("values") or event.write), []).append(event.at)
+    longest = 0.0
+    for each in logged:
+        if each.method in {"POST", "PATCH"} and each.body:
+            before = [at for at in left.get(_mark(each.body), ()) if at <= each.started]
+            ended = each.finished + (0 if each.status else late_s)
+            longest = max(longest, ended - max(before, default=ended))
+    return longest
+
+
+def _mark(values: dict[str, Any]) -> str:
+    return str(values.get("work_notes") or values.get("comments") or values.get("sys_id"))
+
+
 def _add(
     connection: Connection, ids: Sequence[int], event: str, write: Any, action: str | None = None
 ) -> None:
