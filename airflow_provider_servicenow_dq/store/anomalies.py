@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 _table: Final = schema.anomaly
+
+#: An instance's times are whole seconds.
+_CUT_OFF: Final = timedelta(seconds=1)
 
 
 class Sighting(NamedTuple):
@@ -81,8 +85,10 @@ def take_status(
     if known is None:
         return
     anomaly = Anomaly.model_validate(known.content)
-    if anomaly.status_changed_at is not None and anomaly.status_changed_at > changed_at:
+    last = anomaly.status_changed_at
+    if last is not None and last >= changed_at + _CUT_OFF:
         return
+    changed_at = changed_at if last is None else max(last, changed_at)
     said_before = (known.status_from or []) if known.status == status else []
     if known.status != status:
         anomaly = anomaly.model_copy(update={"status": status, "status_changed_at": changed_at})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.store import outbox, schema
+from airflow_provider_servicenow_dq.store.taken import SUCCEEDED
 from airflow_provider_servicenow_dq.tickets.incident import ENDED
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _entries: Final = schema.outbox
 _tickets: Final = schema.ticket
 _links: Final = schema.link
 _notes: Final = schema.known_note
+_changes: Final = schema.change
+_taken: Final = schema.taken
 
 #: Kinds of entries whose texts nobody reads any more once they are delivered.
 _WORDY: Final = (outbox.REPORT, outbox.NOTE, outbox.MOVE, outbox.COMMENT, outbox.LINK)
@@ -42,6 +45,7 @@ class Pruned:
     known_notes: int = 0
     entries: int = 0
     texts: int = 0
+    changes: int = 0
 
     def add(self, other: Pruned) -> None:
         """Add up."""
@@ -56,11 +60,11 @@ def prune(store: Store, *, before: datetime, dry_run: bool = False) -> Iterator[
     canceled before that time, none of its anomalies was reported since and nothing waits, is dead or was
     discarded there: a look on the instance finds such a ticket again. An anomaly goes with its last ticket.
     Of everything else that was delivered the texts go and the idempotency key stays: what was sent once is
-    never sent again.
+    never sent again. What people did to tickets goes with its time, whoever was told of it.
 
     :param dry_run: Only count.
     """
-    for step in (_prune_tickets, _prune_anomalies, _prune_texts):
+    for step in (_prune_tickets, _prune_anomalies, _prune_texts, _prune_changes, _prune_taken):
         last: Any = None
         while True:
             with store.begin() as connection:
@@ -80,6 +84,8 @@ def _prune_tickets(
         .join_from(siblings, _entries, _same_place(siblings, _entries))
         .where(siblings.c.id.in_(ids))
     )
+    journal = schema.journal_entry
+    _remove(connection, journal, journal.c.ticket_id.in_(ids), dry_run=dry_run)
     pruned = Pruned(
         entries=_remove(connection, _entries, _entries.c.id.in_(of_them), dry_run=dry_run),
         links=_remove(connection, _links, _links.c.ticket_id.in_(ids), dry_run=dry_run),
@@ -130,6 +136,42 @@ def _prune_texts(
             _entries.update().where(_entries.c.id.in_(ids)).values(payload={}, message=None, warnings=None)
         )
     return ids[-1] if ids else None, Pruned(texts=len(ids))
+
+
+def _prune_changes(
+    connection: Connection, before: datetime, after: Any, *, dry_run: bool
+) -> tuple[Any, Pruned]:
+    old = (_changes.c.recorded_at < before, *_behind(_changes, after))
+    rows = sa.select(_changes.c.instance, _changes.c.number).where(*old)
+    found = connection.execute(rows.order_by(_changes.c.instance, _changes.c.number).limit(_AT_ONCE)).all()
+    pruned = Pruned()
+    for host in {row.instance for row in found}:
+        numbers = [row.number for row in found if row.instance == host]
+        of_them = sa.and_(_changes.c.instance == host, _changes.c.number.in_(numbers))
+        pruned.changes += _remove(connection, _changes, of_them, dry_run=dry_run)
+    return tuple(found[-1]) if found else None, pruned
+
+
+def _behind(table: sa.Table, after: Any) -> list[sa.ColumnElement[bool]]:
+    names = list(table.primary_key)
+    return [] if after is None else [sa.tuple_(*names) > sa.tuple_(*map(sa.literal, after))]
+
+
+def _prune_taken(
+    connection: Connection, before: datetime, after: Any, *, dry_run: bool
+) -> tuple[Any, Pruned]:
+    """Forget what runs took, but for the last one of each task that succeeded."""
+    later = schema.taken.alias()
+    passed = sa.select(later.c.run).where(
+        *(later.c[name] == _taken.c[name] for name in ("instance", "table_name", "consumer")),
+        later.c.state == SUCCEEDED,
+        later.c.run != _taken.c.run,
+        later.c.to_number >= _taken.c.to_number,
+        later.c.taken_at > _taken.c.taken_at,
+    )
+    if after is None:
+        _remove(connection, _taken, sa.and_(_taken.c.taken_at < before, passed.exists()), dry_run=dry_run)
+    return None, Pruned()
 
 
 def _is_over(tickets: sa.FromClause, before: datetime) -> sa.ColumnElement[bool]:
