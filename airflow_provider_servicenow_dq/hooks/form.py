@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from airflow_provider_servicenow_dq.desk import form
 from airflow_provider_servicenow_dq.exceptions import StoreError
+from airflow_provider_servicenow_dq.hooks.store import store_url
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import forms
 from airflow_provider_servicenow_dq.store.schema import HEAD
@@ -17,8 +18,9 @@ from airflow_provider_servicenow_dq.tickets.states import INCIDENT
 
 log = logging.getLogger(__name__)
 
-#: Longest that a DAG file waits for the store.
-_PATIENCE_S: Final = 2.0
+#: Longest that a DAG file waits for the store. A busy machine has been seen to take two seconds for a look
+#: that takes milliseconds; Airflow gives up on a DAG file after thirty.
+_PATIENCE_S: Final = 4.0
 
 
 def form_specification(
@@ -84,8 +86,6 @@ def remembered_form(
 
 
 def _remembered(servicenow_conn_id: str, table: str, language: str) -> form.Offer | None:
-    from airflow_provider_servicenow_dq.hooks.store import store_url  # noqa: PLC0415 (only a look needs it)
-
     store = Store(store_url())
     try:
         # Opening any other one would make or migrate it.
