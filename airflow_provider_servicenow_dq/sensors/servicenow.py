@@ -99,6 +99,12 @@ class ServiceNowIncidentStateSensor(BaseSensorOperator):
         self.project = project
         self.servicenow_conn_id = servicenow_conn_id
 
+    def execute(self, context: Context) -> Any:
+        """Wait, and return the tickets as they were seen last."""
+        # What an earlier try in this process has seen is no memory of this one.
+        self._looks = None
+        return super().execute(context)
+
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the tickets."""
         from airflow_provider_servicenow_dq.sensors.looks import Looks  # noqa: PLC0415 (DAG files pay for it)

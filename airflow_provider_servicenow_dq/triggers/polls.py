@@ -12,7 +12,6 @@ import contextlib
 import contextvars
 import copy
 import logging
-import math
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -50,6 +49,7 @@ class Subscriber:
     def __init__(self, tickets: Sequence[Awaited], *, due: float, wait_s: float, longest_s: float) -> None:
         self.tickets = tuple(tickets)
         self.due = due
+        self.is_new = True
         self._wait_s = wait_s
         self._longest_s = longest_s
         self._news: asyncio.Queue[Answers | BaseException] = asyncio.Queue()
@@ -117,9 +117,10 @@ class Poll:
         due = self._loop.time() + max(in_s, _GATHER_S)
         if self.is_idle:
             self._next_tick = due
-        subscriber = Subscriber(
-            tickets, due=min(due, self._next_tick), wait_s=self._interval_s, longest_s=longest_s
-        )
+        elif in_s <= self._interval_s:
+            # With the others; only whom the instance has told to wait for longer waits for that.
+            due = min(due, self._next_tick)
+        subscriber = Subscriber(tickets, due=due, wait_s=self._interval_s, longest_s=longest_s)
         self._subscribers[subscriber] = None
         self._joined.set()
         return subscriber
@@ -144,21 +145,22 @@ class Poll:
 
     async def _until_somebody_is_due(self) -> None:
         while True:
-            first = min((subscriber.due for subscriber in self._subscribers), default=math.inf)
-            due = max(first, self._not_before)
+            # Between two ticks only newcomers look, so that nobody gets out of step.
+            newcomers = [subscriber.due for subscriber in self._subscribers if subscriber.is_new]
+            due = max(min([self._next_tick, *newcomers]), self._not_before)
             if due <= self._loop.time():
                 return
             self._joined.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(None if due == math.inf else due):
+                async with asyncio.timeout_at(due):
                     await self._joined.wait()
 
     async def _look(self, line: Line) -> None:
         began = self._loop.time()
         is_tick = began >= self._next_tick
-        # Whoever would be due soon looks with the others now, and stays in step with them.
+        # Whoever would be due before the next tick looks with the others now.
         due_by = began + self._interval_s / 2 if is_tick else began
-        looking = [subscriber for subscriber in self._subscribers if subscriber.due <= due_by]
+        looking = [each for each in self._subscribers if (is_tick or each.is_new) and each.due <= due_by]
         if is_tick:
             self._next_tick = began + self._interval_s
         answers = await self._answers(line, [ticket for each in looking for ticket in each.tickets])
@@ -167,10 +169,13 @@ class Poll:
         self._not_before = now + max(asked, default=0.0)
         self._next_tick = max(self._next_tick, self._not_before, now + _GATHER_S)
         for subscriber in looking:
+            subscriber.is_new = False
             subscriber.due = max(self._next_tick, began + subscriber.wait_s())
             subscriber.tell(answers)
 
     async def _answers(self, line: Line, tickets: Sequence[Awaited]) -> Answers:
+        if not tickets:
+            return {}
         first, *rest = parts_of(tickets)
         log.debug("Looking at %d tickets with %d requests", len(set(tickets)), 1 + len(rest))
         # The first alone: a login that is refused is refused once, and does not lock the account.

@@ -146,6 +146,14 @@ def test_a_ticket_that_is_gone_fails_the_task_after_three_looks(sandbox, between
     assert reads(sandbox) == 4
 
 
+def test_another_try_in_the_same_process_starts_anew(sandbox):
+    waiting = sensor(incident="INC9999999", timeout=0)
+
+    for _ in range(4):
+        with pytest.raises(AirflowSensorTimeout):
+            waiting.execute({})
+
+
 def test_looks_that_missed_a_ticket_are_counted_over_reschedules(sandbox):
     memory, ti = Memory(), Waiting()
 

@@ -139,10 +139,11 @@ def test_what_passes_is_waited_out(sandbox, raised, page):
     assert run(fired(waiting_for(by_id(record))), within_s=30)["outcome"] == "reached"
 
 
-def test_a_429_is_waited_out_as_told(sandbox, raised):
+@pytest.mark.parametrize("kind", ["rate_limited", "error_before"])
+def test_a_wait_that_the_instance_asks_for_is_waited(sandbox, raised, kind):
     (record,) = raised()
     solve(sandbox, record)
-    sandbox.fail_next("rate_limited", count=1, retry_after=2)
+    sandbox.fail_next(kind, count=1, retry_after=2)
 
     async def told_to_wait():
         loop = asyncio.get_running_loop()
@@ -189,6 +190,16 @@ def test_no_rights_on_the_table_end_the_wait_in_the_words_of_the_instance(sandbo
 
     assert event["outcome"] == "refused"
     assert "no_such_table" in event["message"]
+
+
+def test_what_will_not_go_better_is_told_before_what_may(sandbox, raised):
+    (record,) = raised()
+    sandbox.fail_next("error_before", path="/incident", count=1000)
+    both = [by_id(record), {"table": "no_such_table", "sys_id": "a" * 32}]
+
+    event = run(fired(waiting_for(*both, target_states={"incident": ["6"], "no_such_table": ["3"]})))
+
+    assert event["outcome"] == "refused"
 
 
 @pytest.mark.parametrize(
