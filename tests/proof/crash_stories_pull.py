@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from crash_acts import opened
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.push import Pushed
 
 _SAID: Final = "rows still missing"
+_PATIENCE_S: Final = 20.0
 
 
 def _pull(scene: Scene, run: str = "run") -> Opening:
@@ -30,7 +32,8 @@ def _pull(scene: Scene, run: str = "run") -> Opening:
     def succeeded(runs: Sequence[str]) -> Mapping[str, bool]:
         return {each: each.endswith("before") for each in runs}
 
-    with scene.desk() as desk:
+    # On an instance that many scenes share, what was updated of late is much.
+    with dataclasses.replace(scene, timeout_s=_PATIENCE_S).desk() as desk:
         pull(desk, Project())
         consumer = Consumer(desk.host, "incident", f"{scene.name}/pull")
         taken = taking.take(desk, consumer, scene.run(run).run_id, succeeded=succeeded)
