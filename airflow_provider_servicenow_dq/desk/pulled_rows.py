@@ -11,6 +11,7 @@ from airflow_provider_servicenow_dq.client.paging_by_time import STAMP, TIME_FOR
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
 from airflow_provider_servicenow_dq.desk.pulled_texts import Texts
 from airflow_provider_servicenow_dq.store import anomalies, changes, pulling, tickets
+from airflow_provider_servicenow_dq.store.anomalies import Said
 from airflow_provider_servicenow_dq.store.changes import Change
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN
 from airflow_provider_servicenow_dq.tickets import told
@@ -230,23 +231,14 @@ class _Comparing:
             return
         found = tickets.at(self._connection, {ticket.address for ticket, _ in saying})
         ahead = self._desk.table_api.transport.clock.ahead
-        taken: dict[str, list[tuple[Pulled, _Fact]]] = {}
+        said: dict[str, list[Said]] = {}
         for ticket, fact in saying:
             # What becomes of a ticket that has a successor says nothing of the problem any more.
-            if found[ticket.address][0].id == ticket.id or len(found[ticket.address]) == 1:
+            if fact.status is not None and found[ticket.address][0].id == ticket.id:
+                changed_at = _moment(fact.at, self._desk.now()) - ahead
                 for key in members.get(ticket.id, ()):
-                    taken.setdefault(key, []).append((ticket, fact))
-        # In one order for all: two transactions that lock rows in different orders wait for each other.
-        for key in sorted(taken):
-            for ticket, fact in taken[key]:
-                if fact.status is not None:
-                    anomalies.take_status(
-                        self._connection,
-                        key,
-                        fact.status,
-                        changed_at=_moment(fact.at, self._desk.now()) - ahead,
-                        sys_id=ticket.sys_id,
-                    )
+                    said.setdefault(key, []).append(Said(fact.status, changed_at, ticket.sys_id))
+        anomalies.take_statuses(self._connection, said)
 
     def _saved(self, ticket: Pulled, texts: Texts) -> dict[str, Any]:
         row = self._news[ticket.sys_id]

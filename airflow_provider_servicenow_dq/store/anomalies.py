@@ -73,34 +73,57 @@ def know_status(connection: Connection, key: str, anomaly: Anomaly, *, now: date
     _put(connection, [row], update=("status", "content", "last_seen_at"))
 
 
-def take_status(
-    connection: Connection, key: str, status: Status, *, changed_at: datetime, sys_id: str
-) -> None:
-    """Let an anomaly be what a ticket says of it; what is older than its own status changes nothing.
+class Said(NamedTuple):
+    """What a ticket says of an anomaly.
 
-    :param changed_at: When the ticket said so, by our clock.
+    :param changed_at: Since when, by our clock.
     :param sys_id: The ticket's.
     """
-    known = connection.execute(sa.select(_table).where(_table.c.key == key).with_for_update()).one_or_none()
-    if known is None:
-        return
-    anomaly = Anomaly.model_validate(known.content)
-    last = anomaly.status_changed_at
-    if last is not None and last >= changed_at + _CUT_OFF:
-        return
-    changed_at = changed_at if last is None else max(last, changed_at)
-    said_before = (known.status_from or []) if known.status == status else []
-    if known.status != status:
-        anomaly = anomaly.model_copy(update={"status": status, "status_changed_at": changed_at})
-    connection.execute(
-        _table.update()
-        .where(_table.c.key == key)
-        .values(
-            status=status,
-            content=anomaly.model_dump(mode="json"),
-            status_from=list(dict.fromkeys([*said_before, sys_id])),
+
+    status: Status
+    changed_at: datetime
+    sys_id: str
+
+
+def take_statuses(connection: Connection, said: Mapping[str, Sequence[Said]]) -> None:
+    """Let anomalies be what tickets say of them; what is older than an anomaly's own status changes nothing.
+
+    :param said: By key, the oldest first.
+    """
+    for batch in batches(sorted(said)):
+        # In one order for all: two transactions that lock rows in different orders wait for each other.
+        rows = connection.execute(
+            sa.select(_table.c.key, _table.c.content, _table.c.status_from)
+            .where(_table.c.key.in_(batch))
+            .order_by(_table.c.key)
+            .with_for_update()
         )
-    )
+        changed = [_as_said(row, said[row.key]) for row in rows]
+        if changed:
+            columns = ("status", "content", "status_from")
+            new = {name: sa.bindparam(f"new_{name}", type_=_table.c[name].type) for name in columns}
+            connection.execute(
+                _table.update().where(_table.c.key == sa.bindparam("of_key")).values(new), changed
+            )
+
+
+def _as_said(row: Any, said: Sequence[Said]) -> dict[str, Any]:
+    anomaly, sources = Anomaly.model_validate(row.content), list(row.status_from or ())
+    for each in said:
+        last = anomaly.status_changed_at
+        if last is not None and last >= each.changed_at + _CUT_OFF:
+            continue
+        if anomaly.status != each.status:
+            moment = each.changed_at if last is None else max(last, each.changed_at)
+            anomaly = anomaly.model_copy(update={"status": each.status, "status_changed_at": moment})
+            sources = []
+        sources = list(dict.fromkeys([*sources, each.sys_id]))
+    return {
+        "of_key": row.key,
+        "new_status": anomaly.status,
+        "new_content": anomaly.model_dump(mode="json"),
+        "new_status_from": sources or None,
+    }
 
 
 def came_from(connection: Connection, key: str, status: Status) -> set[str]:
