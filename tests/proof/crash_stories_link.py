@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import requests
 from crash_acts import opened
 from crash_story import CLOSED, NEW, SENT, UNSENT, Scenario
+from points import unwatched
 
 from airflow_provider_servicenow_dq.desk.link import link_anomalies
 from airflow_provider_servicenow_dq.desk.push import Pushed
@@ -36,8 +37,9 @@ def _theirs(scene: Scene, **values: str) -> str:
 
 
 def _number(scene: Scene, *, theirs: bool = True) -> str:
-    found = [each for each in scene.incidents() if each["short_description"].startswith("Flights") == theirs]
-    return found[-1]["number"]
+    with unwatched():
+        there = scene.incidents()
+    return [each for each in there if each["short_description"].startswith("Flights") == theirs][-1]["number"]
 
 
 def _link(scene: Scene, *anomalies: Anomaly, theirs: bool = True, run: str = "run", **rules: Any) -> Pushed:

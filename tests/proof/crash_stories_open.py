@@ -63,6 +63,10 @@ def _with_names(scene: Scene) -> Opening:
     return scene.report(scene.anomaly(), columns=named)
 
 
+def _with_a_caller(scene: Scene) -> Opening:
+    return scene.report(scene.anomaly(), user="beth.anglin", caller_from_user=True)
+
+
 def _known_by_a_column_of_its_own(scene: Scene) -> Opening:
     return scene.report(scene.anomaly(), key_field=KEY_FIELD)
 
@@ -82,6 +86,7 @@ STORIES: Final[list[Scenario]] = [
     Scenario("a newcomer in a group", _join_the_group, NOTED, _grouped, main=True),
     Scenario("a move", _move_to_the_group, ((NEW, 1), (NEW, 1)), _opened_alone, main=True),
     Scenario("names to look up", _with_names, ONE),
+    Scenario("a caller to look up", _with_a_caller, ONE),
     Scenario("a key field", _known_by_a_column_of_its_own, ONE, instances=BOTH),
     Scenario("a name that two groups have", _with_a_name_of_two, ()),
     Scenario("a task that ran before", open_one, ONE, open_one),

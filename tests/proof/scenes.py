@@ -114,11 +114,12 @@ class Scene:
         run: str = "run",
         task: str = "task",
         columns: dict[str, str] | None = None,
+        user: str | None = None,
         **rules: Any,
     ) -> Opening:
         """Report anomalies as a task of a DAG would."""
         with self.desk(store) as desk:
-            order = Order(Project(**rules), columns=columns or {})
+            order = Order(Project(**rules), columns=columns or {}, user=user)
             return open_tickets(desk, anomalies, order=order, run=self.run(run, task))
 
     def push_status(self, *anomalies: Anomaly, run: str = "run", task: str = "push") -> Pushed:
