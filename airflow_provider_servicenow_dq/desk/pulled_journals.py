@@ -147,7 +147,9 @@ def _shown(desk: Desk, table: str, sys_ids: Sequence[str]) -> dict[str, list[Ent
     """Return all texts in journals as forms show them, oldest first."""
     return {
         sys_id: [
-            Entry("", name, text, "", "") for name in JOURNALS for text in reversed(journals.get(name, []))
+            Entry("", name, text.strip(), "", "")
+            for name in JOURNALS
+            for text in reversed(journals.get(name, []))
         ]
         for chunk in batches(sys_ids, _SHOWN_AT_ONCE)
         for sys_id, journals in read_shown_texts(desk.table_api, table, chunk).items()

@@ -260,3 +260,15 @@ def test_a_dry_run_writes_nothing_down(desk, sandbox, incident):
 
     assert [change["field"] for change in outcome.rehearsed] == ["state", "work_notes"]
     assert len(told(desk)) == 2
+
+
+def test_notes_are_told_from_what_forms_show_where_the_journal_cannot_be_read(desk, sandbox, incident):
+    sandbox.configure(journal_acl=True)
+    by_hand(sandbox, incident, work_notes="looking into it")
+
+    outcome = pull(desk, Project(), dry_run=True)
+
+    assert [change["new"] for change in outcome.rehearsed] == ["looking into it"]
+    assert "sys_journal_field" in outcome.warnings[0]
+    assert in_short(told(desk)) == [("work_notes", None, "looking into it")]
+    assert told(desk) == []
