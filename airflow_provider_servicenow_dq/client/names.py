@@ -61,7 +61,8 @@ class Names:
         """
         name = text.strip()
         columns = _PERSON if "@" in name else _PERSON[1:]
-        return _only("sys_user", name, self._once(self._people, name, lambda: self._users(name, columns)))
+        matches = self._once(self._people, name, lambda: self._users(name, columns))
+        return _only("sys_user", name, matches)
 
     def group(self, text: str) -> str | None:
         """Return the active group of this name or e-mail address."""

@@ -144,7 +144,8 @@ class Errand:
         words = "; ".join(failures)
         if all(not came.pending for came in delivery.came):
             raise DeliveryRefusedError(
-                f"{self.about}: ServiceNow refuses it. {words}. See servicenow-dq outbox list --state dead"
+                f"{self.about}: ServiceNow refuses it. {words}. What it refused for good is listed by "
+                "servicenow-dq outbox list --state dead; the rest waits until the cause is mended"
             )
         self._left(f"{self.about}: ServiceNow has not taken everything yet. {words}")
 

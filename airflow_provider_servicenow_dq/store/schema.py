@@ -161,6 +161,7 @@ outbox = sa.Table(
     sa.UniqueConstraint("instance", "table_name", "idempotency_key"),
     sa.Index(None, "instance", "table_name", "correlation_id", "state"),
     sa.Index(None, "instance", "state"),
+    sa.Index(None, "recorded_by"),
     # What refers to a ticket that goes.
     sa.Index(None, "ticket_id"),
 )

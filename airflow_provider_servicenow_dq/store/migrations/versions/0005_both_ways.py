@@ -27,6 +27,7 @@ def upgrade() -> None:
     )
     op.add_column("dq_ticket", sa.Column("pulled_at", sa.DateTime(), nullable=True))
     op.create_index(op.f("ix_dq_ticket_instance_table_name_pulled_at"), "dq_ticket", _PULLED, unique=False)
+    op.create_index(op.f("ix_dq_outbox_recorded_by"), "dq_outbox", ["recorded_by"], unique=False)
     op.add_column("dq_link", sa.Column("by_person", sa.Boolean(), server_default=sa.false(), nullable=False))
     _create_changes()
     _create_readers()
@@ -110,6 +111,7 @@ def downgrade() -> None:
     op.drop_table("dq_change")
     op.drop_table("dq_feed")
     op.drop_column("dq_link", "by_person")
+    op.drop_index(op.f("ix_dq_outbox_recorded_by"), table_name="dq_outbox")
     op.drop_index(op.f("ix_dq_ticket_instance_table_name_pulled_at"), table_name="dq_ticket")
     for column in ("pulled_at", "journal_due", "journal_told_to", "told"):
         op.drop_column("dq_ticket", column)
