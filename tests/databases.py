@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import tempfile
 import uuid
@@ -119,13 +120,31 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(scope="session")
+def empty_sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a file with all tables of a store and nothing in them: a copy of it is made in no time."""
+    file = tmp_path_factory.mktemp("store") / "empty.db"
+    store = Store(f"sqlite:///{file}")
+    store.upgrade()
+    store.close()
+    return file
+
+
 @pytest.fixture
 def store_url(
     database_kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[str], str]]:
     """Name a store; the same name is the same store."""
     if database_kind == "sqlite":
-        yield lambda name="store": f"sqlite:///{tmp_path / name}.db"
+        empty: Path = request.getfixturevalue("empty_sqlite_store")
+
+        def file_of(name: str = "store") -> str:
+            file = tmp_path / f"{name}.db"
+            if not file.exists():
+                shutil.copyfile(empty, file)
+            return f"sqlite:///{file}"
+
+        yield file_of
         return
     server: Postgres = request.getfixturevalue("postgres")
     urls: dict[str, str] = {}
