@@ -47,7 +47,8 @@ def append(
         return None
     if entry.kind == outbox.STATUS:
         return _status(connection, entry, ticket, states, asked, run)
-    return _step(entry, ticket, {journal: text}, run=run, action="noted", reason="a text of its own")
+    reason = "a comment in its source" if entry.kind == outbox.COMMENT else "a text of its own"
+    return _step(entry, ticket, {journal: text}, run=run, action="noted", reason=reason)
 
 
 def _cancel(

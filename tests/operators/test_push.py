@@ -82,6 +82,7 @@ def test_comments_are_work_notes_in_the_words_of_the_seed_in_order_one_delivery_
 
     assert notes(sandbox, ticket) == COPIES
     assert [each["action"] for each in deliveries] == ["noted"] * 3
+    assert {each["message"].partition(": ")[2] for each in deliveries} == {"a comment in its source"}
     assert all(set(body) == {"work_notes"} for body in patches(sandbox))
 
 
