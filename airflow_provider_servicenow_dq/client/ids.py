@@ -7,6 +7,9 @@ from typing import Final
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 
+#: sys_ids in one query: a hundred keep the URL below 8 KB, where servers begin to refuse it.
+IDS_AT_ONCE: Final = 100
+
 _TABLE: Final = re.compile(r"[a-z0-9_]+")
 _SYS_ID: Final = re.compile(r"[0-9a-f]{32}")
 

@@ -19,6 +19,7 @@ from airflow_provider_servicenow_dq.client.paging import (
     sys_id_of,
 )
 from airflow_provider_servicenow_dq.client.query import Query
+from airflow_provider_servicenow_dq.client.stamps import TIME_FORMAT
 from airflow_provider_servicenow_dq.exceptions import IncompleteReadError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 STAMP: Final = "sys_updated_on"
 #: Fields that every row must come with.
 KEY_FIELDS: Final = (STAMP, "sys_id")
-TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 #: When there is no end.
 _NEVER: Final = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 (as the instance writes it: UTC without a zone)
 _SECOND: Final = timedelta(seconds=1)

@@ -9,12 +9,13 @@ that are older; none is missing.
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.client.paging import Page, Progress, read_in_sys_id_order
-from airflow_provider_servicenow_dq.client.paging_by_time import STAMP, TIME_FORMAT
+from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
 from airflow_provider_servicenow_dq.client.query import Query, checked_field
+from airflow_provider_servicenow_dq.client.stamps import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,9 +33,8 @@ def since(field: str, moment: datetime, *, now: datetime) -> Query:
     :param now: What time it is by that clock, or later.
     """
     minutes = max(1, math.ceil((now - moment + _SLACK) / timedelta(minutes=1)))
-    literal = moment.astimezone(UTC).strftime(TIME_FORMAT)
     name = checked_field(field)
-    return Query.raw(f"{name}>={literal}^OR{name}RELATIVEGE@minute@ago@{minutes}")
+    return Query.raw(f"{name}>={written(moment)}^OR{name}RELATIVEGE@minute@ago@{minutes}")
 
 
 class Recent:

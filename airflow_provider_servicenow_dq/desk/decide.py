@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity, Status
+from airflow_provider_servicenow_dq.client.stamps import moment_or_none
 from airflow_provider_servicenow_dq.store.tickets import (
     UNKNOWN,
     Ticket,
@@ -86,7 +87,9 @@ def decide(ticket: Ticket | None, sighting: Sighting, *, policy: Policy, now: da
 
 def _refire(ticket: Ticket, sighting: Sighting, policy: Policy, now: datetime) -> Decision:
     """Decide what a ticket that somebody has ended becomes."""
-    ended_at = _utc(ticket.record.get("resolved_at")) or _utc(ticket.record.get("closed_at"))
+    ended_at = moment_or_none(ticket.record.get("resolved_at")) or moment_or_none(
+        ticket.record.get("closed_at")
+    )
     if sighting.newcomers:
         # Whoever ended it decided about the others: these were never on it.
         return _for_newcomers(ticket, policy)
@@ -158,13 +161,10 @@ def _news(ticket: Ticket, sighting: Sighting, now: datetime) -> str:
 
 def _muted_until(ticket: Ticket, ended_at: datetime | None, policy: Policy) -> datetime | None:
     # A state that an instance has added may stamp neither: it was entered at the last change at the latest.
-    closed_at = _utc(ticket.record.get("closed_at")) or ended_at or _utc(ticket.record.get("sys_updated_on"))
+    closed_at = (
+        moment_or_none(ticket.record.get("closed_at"))
+        or ended_at
+        or moment_or_none(ticket.record.get("sys_updated_on"))
+    )
     status = policy.states.status_for(ticket.state, ticket.record.get("close_code") or "")
     return closed_at + policy.mute_for if closed_at and status in _MUTING else None
-
-
-def _utc(stamp: str | None) -> datetime | None:
-    try:
-        return datetime.strptime(stamp or "", "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from airflow_provider_servicenow_dq.anomalies.model import anomaly_key
+from airflow_provider_servicenow_dq.client.ids import IDS_AT_ONCE
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.store import gate
 from airflow_provider_servicenow_dq.store.bulk import batches
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 
-#: Ids in one query: the URL stays below 8 KB, where servers begin to refuse it.
-_CHUNK: Final = 100
 
 Reason = Literal["open", "not shown any more", "not delivered"]
 
@@ -70,9 +69,9 @@ def find_open_tickets(
 def _standing(desk: Desk, known: Mapping[int, Ticket], project: Project) -> dict[int, _Open]:
     """Return which tickets are open, by the instance's word now."""
     shown: dict[str, dict[str, Any]] = {}
-    for chunk in batches(sorted({ticket.sys_id for ticket in known.values()}), _CHUNK):
+    for chunk in batches(sorted({ticket.sys_id for ticket in known.values()}), IDS_AT_ONCE):
         rows = desk.table_api.first_page(
-            project.table, Query.any_of("sys_id", chunk), fields=COLUMNS, limit=_CHUNK
+            project.table, Query.any_of("sys_id", chunk), fields=COLUMNS, limit=IDS_AT_ONCE
         )
         shown |= {row["sys_id"]: row for row in rows}
     standing: dict[int, _Open] = {}

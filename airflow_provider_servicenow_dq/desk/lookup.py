@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import key_of
+from airflow_provider_servicenow_dq.client.ids import IDS_AT_ONCE
 from airflow_provider_servicenow_dq.client.journal import read_shown_texts
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk import key_column
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.store.outbox import Address
 
-#: Ids in one query: a hundred of them keep the URL below 8 KB, where servers begin to refuse it.
-_CHUNK: Final = 100
 
 #: Journals in one answer: each may be long.
 _SHOWN_AT_ONCE: Final = 20
@@ -52,7 +51,7 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
     :raises NoKeyColumnError: If their table has no column by which tickets are found again.
     """
     asked = list(dict.fromkeys(addresses))
-    for chunk in batches(asked, _CHUNK):
+    for chunk in batches(asked, IDS_AT_ONCE):
         with desk.store.begin() as connection:
             known = tickets.at(connection, chunk)
         rows = _find(desk, chunk, known)
@@ -81,7 +80,7 @@ def find_rows(desk: Desk, address: Address) -> list[Record]:
 def find_all_rows(desk: Desk, addresses: Iterable[Address]) -> dict[Address, list[Record]]:
     """Return the records of addresses of one table as they are on the instance now, oldest first."""
     found: dict[Address, list[Record]] = {}
-    for chunk in batches(sorted(set(addresses)), _CHUNK):
+    for chunk in batches(sorted(set(addresses)), IDS_AT_ONCE):
         found |= _find(desk, chunk, {})
     return found
 
@@ -98,9 +97,9 @@ def _find(
     ids = {sys_id_for(table, correlation) for correlation in by_correlation} | foreign.keys()
     ids |= {ticket.sys_id for found in known.values() for ticket in found[:1]}
     rows: dict[str, Record] = {}
-    for chunk in batches(sorted(ids), _CHUNK):
+    for chunk in batches(sorted(ids), IDS_AT_ONCE):
         for row in desk.table_api.first_page(
-            table, Query.any_of("sys_id", chunk), fields=fields, limit=_CHUNK
+            table, Query.any_of("sys_id", chunk), fields=fields, limit=IDS_AT_ONCE
         ):
             rows[row["sys_id"]] = row
     # Where only a project tells what a state means, a ticket that looks open may have a successor.
@@ -250,7 +249,7 @@ def count_texts(desk: Desk, table: str, rows: Sequence[Record]) -> dict[str, Cou
     """Count the texts that we have written into the journals of records, by their hashes."""
     by_us = Query.any_of("sys_created_by", sorted(our_names(desk)))
     counted: dict[str, Counter[str]] = {}
-    for chunk in batches([row["sys_id"] for row in rows], _CHUNK):
+    for chunk in batches([row["sys_id"] for row in rows], IDS_AT_ONCE):
         query = Query.any_of("element_id", chunk).also(Query.any_of("element", JOURNALS)).also(by_us)
         fields = ("element_id", "element", "value")
         for entry in desk.table_api.find("sys_journal_field", query, fields=fields):
@@ -266,7 +265,7 @@ def _count_shown_texts(desk: Desk, table: str, sys_ids: Sequence[str]) -> dict[s
 
     An account without rights on that table gets no rows, not an error.
     """
-    for chunk in batches(sys_ids, _CHUNK):
+    for chunk in batches(sys_ids, IDS_AT_ONCE):
         any_entry = Query.any_of("element_id", chunk)
         if desk.table_api.first_page("sys_journal_field", any_entry, fields=("sys_id",), limit=1):
             return {}

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_servicenow_dq.client.paging_by_time import STAMP, TIME_FORMAT
+from airflow_provider_servicenow_dq.client.ids import IDS_AT_ONCE
+from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.client.recent import Recent
+from airflow_provider_servicenow_dq.client.stamps import moment, written
 from airflow_provider_servicenow_dq.desk import pulled_journals, pulled_rows
 from airflow_provider_servicenow_dq.store import pulling
 from airflow_provider_servicenow_dq.store.bulk import batches
@@ -38,8 +40,6 @@ OVERLAP: Final = timedelta(seconds=180)
 #: Where the two clocks have moved apart by more, one was set, and rows may stand before what was read.
 _CLOCK_SET: Final = timedelta(seconds=120)
 
-#: As many sys_ids as fit into one URL.
-_CHUNK: Final = 100
 #: Tickets in hand at once, and in one transaction.
 _AT_ONCE: Final = 500
 _LOG_EVERY: Final = 5000
@@ -100,10 +100,10 @@ class _Pull:
             newest = self._newest()
             self._read_all()
         else:
-            newest = max(recent.newest, _written(mark.read_to))
+            newest = max(recent.newest, written(mark.read_to))
             self._read_changed(recent)
         if not self._dry_run:
-            to = Watermark(min(_moment(newest), self._now()), self._clock_ahead().total_seconds())
+            to = Watermark(min(moment(newest), self._now()), self._clock_ahead().total_seconds())
             with desk.store.begin() as connection:
                 pulling.move_watermark(connection, desk.host, self._table, to)
 
@@ -118,7 +118,7 @@ class _Pull:
         if apart > _CLOCK_SET or mark.read_to - self._now() > _CLOCK_SET:
             log.info("A clock was set by %s: every ticket of %s is read again", apart, self._table)
             return True
-        if recent.pages > known / _CHUNK + 2:
+        if recent.pages > known / IDS_AT_ONCE + 2:
             log.info(
                 "%s rows of %s were updated: its %s tickets are read again instead",
                 recent.total,
@@ -134,7 +134,7 @@ class _Pull:
         rows = self._desk.table_api.first_page(self._table, newest_first, fields=(STAMP, "sys_id"), limit=1)
         stamps = [str(row.get(STAMP) or "") for row in rows]
         # Rows that are hidden from us are not ours to follow.
-        return next(filter(None, stamps), _written(self._now()))
+        return next(filter(None, stamps), written(self._now()))
 
     def _read_all(self) -> None:
         with self._desk.store.snapshot() as connection:
@@ -155,7 +155,7 @@ class _Pull:
             self._keep({row["sys_id"]: (ids[row["sys_id"]], row) for row in batch})
         ended = {state for state in self._rules.states.inbound if self._rules.states.is_ended(state)}
         with desk.store.snapshot() as connection:
-            others = pulling.longest_unseen(connection, desk.host, table, besides=ended, limit=_CHUNK)
+            others = pulling.longest_unseen(connection, desk.host, table, besides=ended, limit=IDS_AT_ONCE)
             others |= pulling.never_pulled(connection, desk.host, table)
             if self._with_notes:
                 others |= pulling.with_journals_due(connection, desk.host, table)
@@ -166,7 +166,7 @@ class _Pull:
         with ThreadPoolExecutor(max_workers=self._desk.config.max_concurrency) as pool:
             for batch in batches(ids, _AT_ONCE):
                 rows: dict[str, Record] = {}
-                for found in pool.map(self._shown, batches(batch, _CHUNK)):
+                for found in pool.map(self._shown, batches(batch, IDS_AT_ONCE)):
                     rows |= {row["sys_id"]: row for row in found}
                 self._keep({sys_id: (ids[sys_id], rows.get(sys_id)) for sys_id in batch})
 
@@ -196,7 +196,7 @@ class _Pull:
             news,
             journals,
             ids={sys_id: id_ for sys_id, (id_, _) in seen.items()},
-            noticed_at=_written(self._now()),
+            noticed_at=written(self._now()),
             outcome=self._outcome,
             dry_run=self._dry_run,
         )
@@ -217,11 +217,3 @@ class _Pull:
     def _now(self) -> datetime:
         """Return what time it is by the instance's clock, at most."""
         return self._desk.now() + max(self._ahead, self._clock_ahead())
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(TIME_FORMAT)
-
-
-def _moment(stamp: str) -> datetime:
-    return datetime.strptime(stamp, TIME_FORMAT).replace(tzinfo=UTC)

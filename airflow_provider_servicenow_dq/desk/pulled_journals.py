@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_servicenow_dq.client.ids import IDS_AT_ONCE
 from airflow_provider_servicenow_dq.client.journal import read_shown_texts
-from airflow_provider_servicenow_dq.client.paging_by_time import TIME_FORMAT
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.client.recent import since
+from airflow_provider_servicenow_dq.client.stamps import moment_or_none
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.tickets import told
 from airflow_provider_servicenow_dq.tickets.notes import JOURNALS, note_hash
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.store.pulling import Pulled
 
-#: As many sys_ids as fit into one URL.
-_CHUNK: Final = 100
 #: Journals in one answer: each may be long.
 _SHOWN_AT_ONCE: Final = 20
 #: Entries are committed late as well, and a ticket's clock was that of another moment.
@@ -96,7 +95,7 @@ def read(
 
     found: dict[str, list[Entry]] = {}
     with ThreadPoolExecutor(max_workers=desk.config.max_concurrency) as pool:
-        for part in pool.map(chunk_of, batches(in_order, _CHUNK)):
+        for part in pool.map(chunk_of, batches(in_order, IDS_AT_ONCE)):
             for row in part:
                 found.setdefault(row["element_id"], []).append(_entry(row))
     everyone = frozenset(ticket.sys_id for ticket in tickets)
@@ -117,10 +116,7 @@ def _begin(ticket: Pulled, row: Mapping[str, Any]) -> datetime:
     known = (
         told.journal_after(ticket.told) or ticket.record.get("sys_created_on") or row.get("sys_created_on")
     )
-    try:
-        return datetime.strptime(known or "", TIME_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return datetime(1990, 1, 1, tzinfo=UTC)
+    return moment_or_none(known) or datetime(1990, 1, 1, tzinfo=UTC)
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import key_of
-from airflow_provider_servicenow_dq.client.paging_by_time import STAMP, TIME_FORMAT
+from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
+from airflow_provider_servicenow_dq.client.stamps import moment_or_none
 from airflow_provider_servicenow_dq.desk.ourselves import our_names
 from airflow_provider_servicenow_dq.desk.pulled_texts import Texts
 from airflow_provider_servicenow_dq.store import anomalies, changes, pulling, tickets
@@ -235,7 +235,7 @@ class _Comparing:
         for ticket, fact in saying:
             # What becomes of a ticket that has a successor says nothing of the problem any more.
             if fact.status is not None and found[ticket.address][0].id == ticket.id:
-                changed_at = _moment(fact.at, self._desk.now()) - ahead
+                changed_at = (moment_or_none(fact.at) or self._desk.now()) - ahead
                 for key in members.get(ticket.id, ()):
                     said.setdefault(key, []).append(Said(fact.status, changed_at, ticket.sys_id))
         anomalies.take_statuses(self._connection, said)
@@ -261,7 +261,7 @@ class _Comparing:
             }
         is_read = ticket.sys_id in self._journals.read
         if is_read:
-            saved |= {"journal_told_to": _moment(str(row.get(STAMP) or ""), None), "journal_due": False}
+            saved |= {"journal_told_to": moment_or_none(row.get(STAMP)), "journal_due": False}
         elif not told.journal_was_read(ticket.told, row):
             saved["journal_due"] = True
         if not told.is_older(row, ticket.told):
@@ -286,10 +286,3 @@ def _unnamed(ticket: Pulled, key: str) -> Named:
     correlation = ticket.address.correlation_id
     is_its_own = correlation.startswith("dq:") and key_of(correlation) == key
     return anomalies.Named(key, correlation.split(":")[1] if is_its_own else "")
-
-
-def _moment(stamp: str, otherwise: datetime | None) -> Any:
-    try:
-        return datetime.strptime(stamp, TIME_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return otherwise

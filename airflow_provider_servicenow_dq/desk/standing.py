@@ -6,12 +6,13 @@ somebody may write another one before it is over.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_servicenow_dq.client.paging_by_time import STAMP, TIME_FORMAT
+from airflow_provider_servicenow_dq.client.ids import IDS_AT_ONCE
+from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.client.recent import since
+from airflow_provider_servicenow_dq.client.stamps import moment
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.tickets.notes import JOURNALS
 from airflow_provider_servicenow_dq.tickets.told import VERSION, version
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
 
 Record = dict[str, Any]
-
-#: As many sys_ids as fit into one URL.
-_CHUNK: Final = 100
 
 
 def entries_there(desk: Desk, table: str, rows: Sequence[Record]) -> dict[str, list[str]]:
@@ -37,8 +35,8 @@ def entries_there(desk: Desk, table: str, rows: Sequence[Record]) -> dict[str, l
     stamped = {row["sys_id"]: row for row in rows if row.get("sys_mod_count") != "0" and row.get(STAMP)}
     found: dict[str, list[str]] = {row["sys_id"]: [] for row in rows}
     now = desk.now() + desk.table_api.transport.clock.ahead
-    for chunk in batches(sorted(stamped), _CHUNK):
-        begin = min(_moment(stamped[sys_id][STAMP]) for sys_id in chunk)
+    for chunk in batches(sorted(stamped), IDS_AT_ONCE):
+        begin = min(moment(stamped[sys_id][STAMP]) for sys_id in chunk)
         query = (
             Query.any_of("element_id", chunk)
             .also(Query.any_of("element", JOURNALS))
@@ -48,14 +46,10 @@ def entries_there(desk: Desk, table: str, rows: Sequence[Record]) -> dict[str, l
         for entry in desk.table_api.find("sys_journal_field", query, fields=fields):
             if entry.get("sys_created_on") == stamped[entry["element_id"]][STAMP]:
                 found[entry["element_id"]].append(entry["sys_id"])
-    for chunk in batches([sys_id for sys_id, entries in found.items() if entries], _CHUNK):
+    for chunk in batches([sys_id for sys_id, entries in found.items() if entries], IDS_AT_ONCE):
         still = desk.table_api.first_page(
             table, Query.any_of("sys_id", chunk), fields=("sys_id", *VERSION), limit=len(chunk)
         )
         same = {row["sys_id"] for row in still if version(row) == version(stamped[row["sys_id"]])}
         found |= {sys_id: [] for sys_id in chunk if sys_id not in same}
     return found
-
-
-def _moment(stamp: str) -> datetime:
-    return datetime.strptime(stamp, TIME_FORMAT).replace(tzinfo=UTC)

@@ -91,7 +91,7 @@ def test_five_hundred_updates_in_one_second_over_many_pages_are_told_once_each(
 ):
     records = follow(500)
     monkeypatch.setattr(pulls, "Recent", small_pages(37))
-    monkeypatch.setattr(pulls, "_CHUNK", 1)  # else it costs less to ask for each of them
+    monkeypatch.setattr(pulls, "IDS_AT_ONCE", 1)  # else it costs less to ask for each of them
     frozen = sandbox.instance.now()
     monkeypatch.setattr(type(sandbox.instance), "now", lambda _: frozen)
     edit(sandbox, records, state="2")
@@ -114,7 +114,7 @@ def test_rows_that_shift_during_the_read_are_told_once_each(desk, sandbox, follo
             return super()._next(*page)
 
     monkeypatch.setattr(pulls, "Recent", Shifting)
-    monkeypatch.setattr(pulls, "_CHUNK", 1)  # else it costs less to ask for each of them
+    monkeypatch.setattr(pulls, "IDS_AT_ONCE", 1)  # else it costs less to ask for each of them
 
     told_of = news(desk)
     assert len(left) < 60
