@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.query import Query
-from airflow_provider_servicenow_dq.desk.foreign import CORRELATION_ID
-from airflow_provider_servicenow_dq.desk.group import holds_many
-from airflow_provider_servicenow_dq.desk.key_column import declared, proven
 from airflow_provider_servicenow_dq.desk.lookup import adopt, columns_with, count_texts, learn, read_list
-from airflow_provider_servicenow_dq.desk.standing import entries_there
+from airflow_provider_servicenow_dq.desk.places.foreign import CORRELATION_ID
+from airflow_provider_servicenow_dq.desk.places.group import holds_many
+from airflow_provider_servicenow_dq.desk.places.key_column import declared, proven
+from airflow_provider_servicenow_dq.desk.pulling.standing import entries_there
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import key_columns, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches

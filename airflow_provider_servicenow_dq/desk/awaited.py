@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import anomaly_key, correlation_id
-from airflow_provider_servicenow_dq.desk import group
 from airflow_provider_servicenow_dq.desk.lookup import find_all_rows
+from airflow_provider_servicenow_dq.desk.places import group
 from airflow_provider_servicenow_dq.store import tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address

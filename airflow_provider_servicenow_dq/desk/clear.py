@@ -6,11 +6,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_servicenow_dq.desk import moves, rollup
 from airflow_provider_servicenow_dq.desk.crew import Crew
+from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.order import Order
-from airflow_provider_servicenow_dq.desk.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.places import moves, rollup
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import outbox, waiting

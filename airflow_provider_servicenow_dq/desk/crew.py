@@ -9,8 +9,8 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_servicenow_dq.desk import twins
 from airflow_provider_servicenow_dq.desk.deliver import deliver
+from airflow_provider_servicenow_dq.desk.delivery import twins
 from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,

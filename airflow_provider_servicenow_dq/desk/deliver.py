@@ -6,23 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.desk import (
-    asking,
-    doubt,
-    key_column,
-    linked,
-    lookup,
-    refusals,
-    send,
-    settle,
-    steps,
-    twins,
-)
-from airflow_provider_servicenow_dq.desk.claimed import Lease, claimed
+from airflow_provider_servicenow_dq.desk import lookup
+from airflow_provider_servicenow_dq.desk.delivery import doubt, refusals, send, twins
+from airflow_provider_servicenow_dq.desk.delivery.claimed import Lease, claimed
+from airflow_provider_servicenow_dq.desk.delivery.journals import Journal, find_note
+from airflow_provider_servicenow_dq.desk.delivery.sending import Sending, left_behind
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
-from airflow_provider_servicenow_dq.desk.journals import Journal, find_note
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
-from airflow_provider_servicenow_dq.desk.sending import Sending, left_behind
+from airflow_provider_servicenow_dq.desk.places import key_column
+from airflow_provider_servicenow_dq.desk.writing import asking, linked, settle, steps
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
     DeliveryPendingError,

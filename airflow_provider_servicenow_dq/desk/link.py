@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key
-from airflow_provider_servicenow_dq.desk import key_column, linking, lookup, moves, order, result
+from airflow_provider_servicenow_dq.desk import lookup, order, result
 from airflow_provider_servicenow_dq.desk.crew import Crew
-from airflow_provider_servicenow_dq.desk.foreign import CORRELATION_ID, foreign_address
+from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.places import key_column, moves
+from airflow_provider_servicenow_dq.desk.places.foreign import CORRELATION_ID, foreign_address
 from airflow_provider_servicenow_dq.desk.push import Pushed
-from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.search import Found, find_ticket
+from airflow_provider_servicenow_dq.desk.writing import linking
 from airflow_provider_servicenow_dq.exceptions import DeliveryRefusedError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store

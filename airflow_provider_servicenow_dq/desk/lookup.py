@@ -9,12 +9,12 @@ from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.ids import IDS_AT_ONCE
 from airflow_provider_servicenow_dq.client.journal import read_shown_texts
 from airflow_provider_servicenow_dq.client.query import Query
-from airflow_provider_servicenow_dq.desk import key_column
-from airflow_provider_servicenow_dq.desk.foreign import foreign_sys_id, is_foreign
-from airflow_provider_servicenow_dq.desk.group import holds_many
+from airflow_provider_servicenow_dq.desk.delivery.ourselves import our_names
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
-from airflow_provider_servicenow_dq.desk.ourselves import our_names
-from airflow_provider_servicenow_dq.desk.standing import entries_there
+from airflow_provider_servicenow_dq.desk.places import key_column
+from airflow_provider_servicenow_dq.desk.places.foreign import foreign_sys_id, is_foreign
+from airflow_provider_servicenow_dq.desk.places.group import holds_many
+from airflow_provider_servicenow_dq.desk.pulling.standing import entries_there
 from airflow_provider_servicenow_dq.store import instances, key_columns, pulling, tickets
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket

@@ -12,12 +12,13 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     correlation_id,
     occurrence_id,
 )
-from airflow_provider_servicenow_dq.desk import group, key_column, moves, result, rollup
+from airflow_provider_servicenow_dq.desk import result
 from airflow_provider_servicenow_dq.desk.crew import Crew
+from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.following import Following
-from airflow_provider_servicenow_dq.desk.homes import home
 from airflow_provider_servicenow_dq.desk.order import Order, payload
-from airflow_provider_servicenow_dq.desk.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.places import group, key_column, moves, rollup
+from airflow_provider_servicenow_dq.desk.places.homes import home
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
 from airflow_provider_servicenow_dq.store import links, outbox, recorded, tickets

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
-from airflow_provider_servicenow_dq.desk.decide import Policy
-from airflow_provider_servicenow_dq.desk.naming import caller_column
+from airflow_provider_servicenow_dq.desk.writing.decide import Policy
+from airflow_provider_servicenow_dq.desk.writing.naming import caller_column
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.tickets import notes

@@ -19,7 +19,7 @@ from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.client.recent import Recent
 from airflow_provider_servicenow_dq.client.stamps import moment, written
-from airflow_provider_servicenow_dq.desk import pulled_journals, pulled_rows
+from airflow_provider_servicenow_dq.desk.pulling import pulled_journals, pulled_rows
 from airflow_provider_servicenow_dq.store import pulling
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.pulling import Watermark
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
-    from airflow_provider_servicenow_dq.desk.pulled_rows import Record
+    from airflow_provider_servicenow_dq.desk.pulling.pulled_rows import Record
     from airflow_provider_servicenow_dq.projects.project import Project
 
 log = logging.getLogger(__name__)

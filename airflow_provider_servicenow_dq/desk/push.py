@@ -13,9 +13,11 @@ from airflow_provider_servicenow_dq.anomalies.model import (
     anomaly_key,
     correlation_id,
 )
-from airflow_provider_servicenow_dq.desk import echo, key_column, order, result
+from airflow_provider_servicenow_dq.desk import order, result
 from airflow_provider_servicenow_dq.desk.crew import Crew
-from airflow_provider_servicenow_dq.desk.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.places import key_column
+from airflow_provider_servicenow_dq.desk.writing import echo
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, ServiceNowError
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.projects.statuses import ON_STATUS, Effect

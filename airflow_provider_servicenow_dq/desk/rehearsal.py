@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from airflow_provider_servicenow_dq.anomalies.model import anomaly_key, correlation_id
 from airflow_provider_servicenow_dq.client.names import Names
 from airflow_provider_servicenow_dq.client.table import TableApi
-from airflow_provider_servicenow_dq.desk import group
 from airflow_provider_servicenow_dq.desk.clear import Clearing, deliver_waiting
 from airflow_provider_servicenow_dq.desk.open import Opening, open_tickets
 from airflow_provider_servicenow_dq.desk.passes import resolve_passed
+from airflow_provider_servicenow_dq.desk.places import group
 from airflow_provider_servicenow_dq.desk.result import MOST_BYTES, for_xcom
 from airflow_provider_servicenow_dq.exceptions import DeliveryRefusedError
 from airflow_provider_servicenow_dq.store import waiting

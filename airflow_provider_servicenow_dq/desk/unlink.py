@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, correlation_id
-from airflow_provider_servicenow_dq.desk import key_column, result
-from airflow_provider_servicenow_dq.desk.claimed import claimed
+from airflow_provider_servicenow_dq.desk import result
 from airflow_provider_servicenow_dq.desk.crew import Crew
+from airflow_provider_servicenow_dq.desk.delivery.claimed import claimed
+from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.places import key_column
 from airflow_provider_servicenow_dq.desk.push import Pushed
-from airflow_provider_servicenow_dq.desk.refusals import is_definite
 from airflow_provider_servicenow_dq.exceptions import (
     AmbiguousNameError,
     DeliveryPendingError,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
-    from airflow_provider_servicenow_dq.desk.taking import Taking
+    from airflow_provider_servicenow_dq.desk.pulling.taking import Taking
     from airflow_provider_servicenow_dq.projects.project import Project
 
 #: Changes that an asset event lists, and characters of a text in it.
@@ -73,8 +73,8 @@ class ServiceNowPullIncidentsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull, and return the changes that this task was not told yet."""
-        from airflow_provider_servicenow_dq.desk import taking  # noqa: PLC0415 (loads SQLAlchemy)
         from airflow_provider_servicenow_dq.desk.pull import pull  # noqa: PLC0415 (as above)
+        from airflow_provider_servicenow_dq.desk.pulling import taking  # noqa: PLC0415 (loads SQLAlchemy)
         from airflow_provider_servicenow_dq.hooks.desk import open_desk  # noqa: PLC0415 (as above)
         from airflow_provider_servicenow_dq.hooks.projects import choose  # noqa: PLC0415 (loads pydantic)
 
@@ -94,7 +94,7 @@ class ServiceNowPullIncidentsOperator(BaseOperator):
         return told
 
     def _take(self, desk: Desk, rules: Project, context: Context) -> Taking:
-        from airflow_provider_servicenow_dq.desk import taking  # noqa: PLC0415 (loads SQLAlchemy)
+        from airflow_provider_servicenow_dq.desk.pulling import taking  # noqa: PLC0415 (loads SQLAlchemy)
         from airflow_provider_servicenow_dq.operators.succeeded import asking  # noqa: PLC0415 (only here)
         from airflow_provider_servicenow_dq.store.taken import Consumer  # noqa: PLC0415 (loads SQLAlchemy)
 
@@ -112,7 +112,7 @@ class ServiceNowPullIncidentsOperator(BaseOperator):
         )
 
     def _hand_over(self, desk: Desk, taken: Taking) -> dict[str, Any]:
-        from airflow_provider_servicenow_dq.desk import taking  # noqa: PLC0415 (loads SQLAlchemy)
+        from airflow_provider_servicenow_dq.desk.pulling import taking  # noqa: PLC0415 (loads SQLAlchemy)
 
         if self.output_path is None:
             changes = list(taking.read(desk, taken))

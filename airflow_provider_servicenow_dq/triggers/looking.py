@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_provider_servicenow_dq.client.query import Query
-from airflow_provider_servicenow_dq.desk.refusals import is_definite
+from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.result import SCHEMA_VERSION, for_xcom
 from airflow_provider_servicenow_dq.desk.search import TASK
 from airflow_provider_servicenow_dq.exceptions import (

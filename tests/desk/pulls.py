@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_servicenow_dq.desk import taking
 from airflow_provider_servicenow_dq.desk.pull import pull
+from airflow_provider_servicenow_dq.desk.pulling import taking
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
 from airflow_provider_servicenow_dq.store.taken import Consumer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.desk.desk import Desk
-    from airflow_provider_servicenow_dq.desk.taking import Succeeded, Taking
+    from airflow_provider_servicenow_dq.desk.pulling.taking import Succeeded, Taking
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 PERSON = "beth.anglin"

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from reporting import actions, anomaly, incidents, report, writes
 
-from airflow_provider_servicenow_dq.desk import send
-from airflow_provider_servicenow_dq.desk.claimed import LeaseLostError, claimed
 from airflow_provider_servicenow_dq.desk.deliver import deliver
+from airflow_provider_servicenow_dq.desk.delivery import send
+from airflow_provider_servicenow_dq.desk.delivery.claimed import LeaseLostError, claimed
 from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.store import claims, outbox, tickets

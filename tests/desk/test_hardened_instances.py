@@ -8,7 +8,7 @@ import time
 import pytest
 from reporting import actions, anomaly, incidents, report
 
-from airflow_provider_servicenow_dq.desk import send
+from airflow_provider_servicenow_dq.desk.delivery import send
 from airflow_provider_servicenow_dq.store import instances, letters
 
 
@@ -180,7 +180,7 @@ def test_a_worker_that_dies_before_it_has_looked_for_twins_leaves_none(make_desk
             hardened,
             make_desk,
             dying,
-            after=lambda _: dying.setattr("airflow_provider_servicenow_dq.desk.twins.find", die),
+            after=lambda _: dying.setattr("airflow_provider_servicenow_dq.desk.delivery.twins.find", die),
         )
     assert [each["state"] for each in incidents(hardened)] == ["1", "1"]
 

@@ -8,11 +8,11 @@ import threading
 import pytest
 from reporting import actions, anomaly, incidents, report
 
-from airflow_provider_servicenow_dq.desk import rollup
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.desk.places import rollup
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import outbox
 from airflow_provider_servicenow_dq.store.outbox import Address

@@ -15,8 +15,8 @@ from worlds import PausedApi, World, desk_at, sandbox_process
 
 from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.desk import deliver as delivery
-from airflow_provider_servicenow_dq.desk.claimed import LeaseLostError
 from airflow_provider_servicenow_dq.desk.deliver import deliver
+from airflow_provider_servicenow_dq.desk.delivery.claimed import LeaseLostError
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.store import outbox
 from airflow_provider_servicenow_dq.store.outbox import Address, Entry

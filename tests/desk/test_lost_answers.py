@@ -131,7 +131,7 @@ def test_a_worker_that_died_in_the_middle_of_a_create_leaves_no_twin(make_desk, 
 
     first = make_desk()
     with monkeypatch.context() as dying:
-        dying.setattr("airflow_provider_servicenow_dq.desk.settle.created", die)
+        dying.setattr("airflow_provider_servicenow_dq.desk.writing.settle.created", die)
         with pytest.raises(KeyboardInterrupt):
             report(first, anomaly())
     assert len(incidents(sandbox)) == 1

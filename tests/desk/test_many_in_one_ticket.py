@@ -164,7 +164,7 @@ def test_a_task_that_dies_between_two_pages_of_a_list_writes_the_others_when_it_
 
     storm = [anomaly(f"{number} {'x' * 450}") for number in range(10)]
     with monkeypatch.context() as dying:
-        dying.setattr("airflow_provider_servicenow_dq.desk.send.update", die)
+        dying.setattr("airflow_provider_servicenow_dq.desk.delivery.send.update", die)
         with pytest.raises(KeyboardInterrupt):
             report(desk, *storm, group_by="dataset")
 

@@ -6,8 +6,8 @@ import pytest
 from pulls import by_hand, take, told
 from reporting import anomaly, incidents, report
 
-from airflow_provider_servicenow_dq.desk import taking
 from airflow_provider_servicenow_dq.desk.pull import pull
+from airflow_provider_servicenow_dq.desk.pulling import taking
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import changes
 from airflow_provider_servicenow_dq.store.changes import Change

@@ -13,8 +13,8 @@ from worlds import desk_at
 
 from airflow_provider_servicenow_dq.client.recent import Recent
 from airflow_provider_servicenow_dq.desk import pull as pulls
-from airflow_provider_servicenow_dq.desk import taking
 from airflow_provider_servicenow_dq.desk.pull import pull
+from airflow_provider_servicenow_dq.desk.pulling import taking
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.store import pulling, schema, tickets

@@ -9,9 +9,9 @@ from crash_acts import opened
 from crash_story import IN_PROGRESS, NEW, RESOLVED, SENT, Scenario
 
 from airflow_provider_servicenow_dq.anomalies.model import Comment
-from airflow_provider_servicenow_dq.desk import taking
 from airflow_provider_servicenow_dq.desk.open import Opening
 from airflow_provider_servicenow_dq.desk.pull import pull
+from airflow_provider_servicenow_dq.desk.pulling import taking
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store.taken import Consumer
 

@@ -13,7 +13,7 @@ from points import unwatched
 from scenes import TIMEOUT_S, Scene
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
-from airflow_provider_servicenow_dq.desk import send
+from airflow_provider_servicenow_dq.desk.delivery import send
 from airflow_provider_servicenow_dq.store import outbox
 
 if TYPE_CHECKING:

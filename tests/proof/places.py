@@ -29,7 +29,7 @@ def in_the_code() -> set[Place]:
     """Return all places that there are."""
     return {
         Place(name, does)
-        for path in points.DESK.glob("*.py")
+        for path in points.DESK.rglob("*.py")
         for name, function in _functions(ast.parse(path.read_text()).body, f"{path.name}:")
         for does in _doings(function)
         if name != points.LENDS

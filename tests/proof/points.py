@@ -102,7 +102,7 @@ def here() -> str:
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         name = f"{path.name}:{frame.f_code.co_qualname.partition('.<locals>')[0]}"
-        if path.parent == DESK and name != LENDS:
+        if DESK in path.parents and name != LENDS:
             return name
         frame = frame.f_back
     return "outside the desk"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Severity
-from airflow_provider_servicenow_dq.desk import moves
+from airflow_provider_servicenow_dq.desk.delivery.send import dropped
 from airflow_provider_servicenow_dq.desk.order import states_in
-from airflow_provider_servicenow_dq.desk.send import dropped
+from airflow_provider_servicenow_dq.desk.places import moves
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting
+    from airflow_provider_servicenow_dq.desk.writing.decide import Decision, Sighting
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
     from airflow_provider_servicenow_dq.tickets.states import States

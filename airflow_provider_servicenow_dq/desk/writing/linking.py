@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.client.query import Query
-from airflow_provider_servicenow_dq.desk import moves, settle
-from airflow_provider_servicenow_dq.desk.journals import our_texts
-from airflow_provider_servicenow_dq.desk.linked import LINKS
+from airflow_provider_servicenow_dq.desk.delivery.journals import our_texts
 from airflow_provider_servicenow_dq.desk.order import states_in
-from airflow_provider_servicenow_dq.desk.step import Step, note_write
+from airflow_provider_servicenow_dq.desk.places import moves
+from airflow_provider_servicenow_dq.desk.writing import settle
+from airflow_provider_servicenow_dq.desk.writing.linked import LINKS
+from airflow_provider_servicenow_dq.desk.writing.step import Step, note_write
 from airflow_provider_servicenow_dq.store import outbox
 from airflow_provider_servicenow_dq.store.links import UNLINKED, UNLINKED_SINCE
 from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS

@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
-from airflow_provider_servicenow_dq.desk import group
 from airflow_provider_servicenow_dq.desk.lookup import look, read_list
 from airflow_provider_servicenow_dq.desk.order import states_in
+from airflow_provider_servicenow_dq.desk.places import group
 from airflow_provider_servicenow_dq.store import outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 from airflow_provider_servicenow_dq.tickets.notes import member_mark

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.client.journal import read_journal, read_shown_texts
-from airflow_provider_servicenow_dq.desk.ourselves import our_names
+from airflow_provider_servicenow_dq.desk.delivery.ourselves import our_names
 from airflow_provider_servicenow_dq.store import tickets
 from airflow_provider_servicenow_dq.tickets.notes import note_hash
 from airflow_provider_servicenow_dq.tickets.text import stump

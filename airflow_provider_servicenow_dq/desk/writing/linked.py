@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.desk import settle
 from airflow_provider_servicenow_dq.desk.order import rules_in
+from airflow_provider_servicenow_dq.desk.writing import settle
 from airflow_provider_servicenow_dq.store import outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Draft
 from airflow_provider_servicenow_dq.tickets.links import pages

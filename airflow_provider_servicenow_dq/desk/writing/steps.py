@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
-from airflow_provider_servicenow_dq.desk import group, homes, linking, settle, twins
-from airflow_provider_servicenow_dq.desk.append import append
-from airflow_provider_servicenow_dq.desk.decide import Decision, Sighting, decide
+from airflow_provider_servicenow_dq.desk.delivery import twins
 from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of, rules_in, states_in
-from airflow_provider_servicenow_dq.desk.step import Step, note_write
+from airflow_provider_servicenow_dq.desk.places import group, homes
+from airflow_provider_servicenow_dq.desk.writing import linking, settle
+from airflow_provider_servicenow_dq.desk.writing.append import append
+from airflow_provider_servicenow_dq.desk.writing.decide import Decision, Sighting, decide
+from airflow_provider_servicenow_dq.desk.writing.step import Step, note_write
 from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN, Ticket
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.desk.asking import Asked, Resolved
     from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.desk.writing.asking import Asked, Resolved
 
 
 def plan(connection: Connection, desk: Desk, address: Address, *, asked: Asked, run: str) -> Step | None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_servicenow_dq.desk import linking, naming, twins
+from airflow_provider_servicenow_dq.desk.delivery import twins
 from airflow_provider_servicenow_dq.desk.order import states_in
+from airflow_provider_servicenow_dq.desk.writing import linking, naming
 from airflow_provider_servicenow_dq.exceptions import AmbiguousNameError
 from airflow_provider_servicenow_dq.store import outbox, tickets
 from airflow_provider_servicenow_dq.tickets.incident import choose_close_code

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.desk import lookup
-from airflow_provider_servicenow_dq.desk.ourselves import our_names
+from airflow_provider_servicenow_dq.desk.delivery.ourselves import our_names
 from airflow_provider_servicenow_dq.exceptions import DeliveryRefusedError
 from airflow_provider_servicenow_dq.store import outbox
 from airflow_provider_servicenow_dq.store import twins as twin_store

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_servicenow_dq.desk import group
 from airflow_provider_servicenow_dq.desk.order import states_in
+from airflow_provider_servicenow_dq.desk.places import group
 from airflow_provider_servicenow_dq.store import links, outbox, tickets
 
 if TYPE_CHECKING:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Status
-from airflow_provider_servicenow_dq.desk import moves, settle, twins
+from airflow_provider_servicenow_dq.desk.delivery import twins
 from airflow_provider_servicenow_dq.desk.order import states_in
-from airflow_provider_servicenow_dq.desk.step import Step, note_write
+from airflow_provider_servicenow_dq.desk.places import moves
+from airflow_provider_servicenow_dq.desk.writing import settle
+from airflow_provider_servicenow_dq.desk.writing.step import Step, note_write
 from airflow_provider_servicenow_dq.store import anomalies, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.incident import CANCELED, COLUMN_LENGTHS
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.desk.asking import Asked
     from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.desk.writing.asking import Asked
     from airflow_provider_servicenow_dq.store.outbox import Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
     from airflow_provider_servicenow_dq.tickets.states import States

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.desk.pulled_journals import Entry, Journals, counted
+from airflow_provider_servicenow_dq.desk.pulling.pulled_journals import Entry, Journals, counted
 from airflow_provider_servicenow_dq.store import pulling
 from airflow_provider_servicenow_dq.tickets import told
 from airflow_provider_servicenow_dq.tickets.notes import JOURNALS, note_hash

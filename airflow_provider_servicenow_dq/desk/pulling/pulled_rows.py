@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
 from airflow_provider_servicenow_dq.client.stamps import moment_or_none
-from airflow_provider_servicenow_dq.desk.ourselves import our_names
-from airflow_provider_servicenow_dq.desk.pulled_texts import Texts
+from airflow_provider_servicenow_dq.desk.delivery.ourselves import our_names
+from airflow_provider_servicenow_dq.desk.pulling.pulled_texts import Texts
 from airflow_provider_servicenow_dq.store import anomalies, changes, pulling, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Said
 from airflow_provider_servicenow_dq.store.changes import Change
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.anomalies.model import Status
     from airflow_provider_servicenow_dq.desk.desk import Desk
-    from airflow_provider_servicenow_dq.desk.pulled_journals import Entry, Journals
+    from airflow_provider_servicenow_dq.desk.pulling.pulled_journals import Entry, Journals
     from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.anomalies import Named
     from airflow_provider_servicenow_dq.store.pulling import Pulled

@@ -1,0 +1,1 @@
+"""Which ticket a report goes to."""

@@ -1,0 +1,1 @@
+"""What people did to tickets: read, compared with what was told, handed out."""

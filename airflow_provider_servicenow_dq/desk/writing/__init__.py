@@ -1,0 +1,1 @@
+"""What is written next for a ticket: decided inside the transaction that claims it."""
