@@ -59,7 +59,11 @@ class Postgres:
         name = sa.make_url(url).database
         self._run(sa.select(sa.func.pg_terminate_backend(activity.c.pid)).where(activity.c.datname == name))
         tables = schema.metadata.sorted_tables
-        restarts = [sa.text(f"ALTER SEQUENCE {table}_id_seq RESTART") for table in tables if "id" in table.c]
+        restarts = [
+            sa.text(f"ALTER SEQUENCE {table}_id_seq RESTART")
+            for table in tables
+            if "id" in table.c and isinstance(table.c.id.type, sa.Integer)
+        ]
         self._run(*[table.delete() for table in reversed(tables)], *restarts, url=url)
         self._free.append(url)
 

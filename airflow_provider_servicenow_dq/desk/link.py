@@ -51,7 +51,7 @@ def link_anomalies(
     with desk.store.begin() as connection:
         column = key_column.declared(connection, desk, rules)
     found = find_ticket(table_api=desk.table_api, name=incident, table=rules.table, key_column=column)
-    address = _address_of(desk, found, column)
+    address = address_of(desk, found, column)
     crew = Crew(desk, run.dag_run)
     # What we know of a ticket's journal decides what is new on it.
     if not crew.look([address]):
@@ -72,7 +72,7 @@ def _waits(desk: Desk, intents: Sequence[tuple[Entry | None, Ticket]], address: 
         return bool(recorded.left_by(connection, run.task, [address]))
 
 
-def _address_of(desk: Desk, found: Found, column: str) -> Address:
+def address_of(desk: Desk, found: Found, column: str) -> Address:
     """Return where a ticket is claimed: by our correlation id if it is ours, else by its sys_id."""
     sys_id = found.record["sys_id"]
     with desk.store.snapshot() as connection:
@@ -107,7 +107,7 @@ def _record(
                 tickets.link(connection, ticket.id, [key], now=now, by_person=True)
                 told[key] = _told_by(before, run)
             elif key not in drafts:
-                drafts[key] = _draft(desk, anomaly, key, before, ticket, rules, now)
+                drafts[key] = draft(desk, anomaly, key, before, ticket, rules, now)
         if drafts and (words := _why_locked(ticket, rules)):
             raise DeliveryRefusedError(words)
         # On the ticket they stand in the order in which they were given.
@@ -124,7 +124,7 @@ def _told_by(before: Sequence[Entry], run: Run) -> Entry | None:
     return last if done else None
 
 
-def _draft(
+def draft(
     desk: Desk,
     anomaly: Anomaly,
     key: str,
@@ -133,6 +133,10 @@ def _draft(
     rules: Project,
     now: datetime,
 ) -> Draft:
+    """Return the intent to link an anomaly to a ticket.
+
+    :param before: What was recorded to link it there earlier.
+    """
     # It was linked and is not any more; what a person has discarded stays so.
     left = [
         entry

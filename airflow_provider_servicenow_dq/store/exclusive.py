@@ -53,3 +53,17 @@ def take_from_others(
     for key, ticket_id in cut:
         left.setdefault(key, []).append(known[ticket_id])
     return left
+
+
+def take_from(
+    connection: Connection, ticket_ids: Collection[int], keys: Collection[str]
+) -> set[tuple[str, int]]:
+    """Cut the links of anomalies to some tickets; return those that there were, as key and ticket id."""
+    links = schema.link
+    cut: set[tuple[str, int]] = set()
+    for batch in batches(sorted(keys)):
+        these = (links.c.key.in_(batch), links.c.ticket_id.in_(ticket_ids))
+        found = connection.execute(sa.select(links.c.key, links.c.ticket_id).where(*these))
+        cut |= {(row.key, row.ticket_id) for row in found}
+        connection.execute(links.delete().where(*these))
+    return cut

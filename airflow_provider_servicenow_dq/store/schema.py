@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The newest migration.
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 
 #: Named so that the store can share a database with others.
 VERSION_TABLE: Final = "servicenow_dq_version"
@@ -277,4 +277,56 @@ form = sa.Table(
     sa.Column("name", sa.String(80), primary_key=True),
     sa.Column("content", sa.JSON, nullable=False),
     sa.Column("read_at", UtcDateTime, nullable=False),
+)
+
+#: The records behind tickets for findings. A case is of one ticket: that at its address, or the one of that
+#: address with its ``ticket_sys_id``; without an address it has none.
+case = sa.Table(
+    "dq_case",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("correlation_id", sa.String(100), nullable=False),
+    sa.Column("instance", sa.String(255)),
+    sa.Column("table_name", sa.String(80)),
+    sa.Column("ticket_sys_id", sa.String(32)),
+    sa.Column("project_id", sa.String(255), nullable=False),
+    sa.Column("project_key", sa.String(25), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("priority", sa.String(11), nullable=False),
+    sa.Column("assignee_id", sa.String(255)),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("modified_at", UtcDateTime, nullable=False),
+    sa.Column("modified_by", sa.String(255), nullable=False),
+    sa.UniqueConstraint("project_key", "number"),
+    sa.Index(None, "instance", "table_name", "correlation_id"),
+)
+
+#: The last number that a case of a project got.
+case_number = sa.Table(
+    "dq_case_number",
+    metadata,
+    sa.Column("project_key", sa.String(25), primary_key=True),
+    sa.Column("last_number", sa.Integer, nullable=False),
+)
+
+#: Which case a finding is in: one at a time.
+case_finding = sa.Table(
+    "dq_case_finding",
+    metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("dq_case.id"), nullable=False, index=True),
+    sa.Column("place", sa.Integer, nullable=False),
+)
+
+#: Requests about findings that were answered: a client that has lost the answer asks again.
+request = sa.Table(
+    "dq_request",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("content", sa.String(64), nullable=False),
+    sa.Column("case_ids", sa.JSON, nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False, index=True),
 )

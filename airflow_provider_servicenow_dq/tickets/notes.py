@@ -151,10 +151,11 @@ def successor_line(number: str, state: str) -> str:
 def left_note(anomalies: Sequence[Anomaly], *, number: str) -> str:
     """Return the note on a ticket that anomalies have left for another one; without a time, as it is once.
 
-    :param number: Of the ticket that they are on now.
+    :param number: Of the ticket that they are on now, or the key of their case; empty if there is none.
     """
     lines = [f"- {_named(anomaly)}" for anomaly in anomalies]
-    return _note(f"No longer followed here, now on {number}:", "\n".join(lines))
+    where = f", now on {number}" if number else ""
+    return _note(f"No longer followed here{where}:", "\n".join(lines))
 
 
 def joined_pages(anomalies: Sequence[tuple[Anomaly, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tickets that hold many anomalies: of a dataset, of a DAG run, or beyond a run's share of new tickets."""
+"""Tickets that hold many anomalies: of a dataset, a DAG run, a case, or beyond a run's share of new ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.store import tickets
-from airflow_provider_servicenow_dq.tickets import notes
+from airflow_provider_servicenow_dq.tickets import findings, notes
 from airflow_provider_servicenow_dq.tickets.incident import COLUMN_LENGTHS
 from airflow_provider_servicenow_dq.tickets.text import cut, harmless, one_line
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: How correlation ids of tickets that hold many anomalies begin.
 _GROUP: Final = "dq:group:"
 ROLLUP: Final = "dq:rollup:"
+_CASE: Final = "dq:case:"
 
 
 def group_correlation(group_by: str, anomaly: Anomaly, run: Run, *, namespace: str) -> str:
@@ -39,9 +40,22 @@ def rollup_correlation(run: Run, *, namespace: str, instead: str) -> str:
     return ROLLUP + _hash(namespace, run.dag_id, run.run_id or instead)
 
 
+def case_correlation(name: str) -> str:
+    """Return the correlation id of a case's ticket.
+
+    :param name: 32 hex digits that no other case has.
+    """
+    return _CASE + name
+
+
 def holds_many(address: Address) -> bool:
     """Whether the ticket holds many anomalies."""
-    return address.correlation_id.startswith((_GROUP, ROLLUP))
+    return address.correlation_id.startswith((_GROUP, ROLLUP, _CASE))
+
+
+def is_case(address: Address) -> bool:
+    """Whether the ticket was opened for a case."""
+    return address.correlation_id.startswith(_CASE)
 
 
 def is_rollup(address: Address) -> bool:
@@ -50,12 +64,15 @@ def is_rollup(address: Address) -> bool:
 
 
 def is_joined(ticket: Ticket, states: States) -> bool:
-    """Whether a ticket is a roll-up that is open, so that its anomalies need no other one."""
-    return is_rollup(ticket.address) and tickets.is_open(ticket, states)
+    """Whether a ticket is an open one of a roll-up or a case, so that its anomalies need no other one."""
+    joined = is_rollup(ticket.address) or is_case(ticket.address)
+    return joined and tickets.is_open(ticket, states)
 
 
 def heading(payload: dict[str, Any], address: Address, count: int) -> str:
     """Return what a ticket's list of anomalies is called."""
+    if is_case(address):
+        return f"{count} security finding{'s' if count != 1 else ''}"
     number = f"{count} anomalies" if count != 1 else "1 anomaly"
     if is_rollup(address):
         return f"{number} beyond the limit of new tickets in {payload['run']}"
@@ -84,6 +101,13 @@ def pages(
     head = heading(payloads[0], address, len(unique)) + suffix
     anomalies = [Anomaly.model_validate(payload["anomaly"]) for payload in unique.values()]
     recorded_at = datetime.fromisoformat(payloads[0]["recorded_at"])
+    if is_case(address) and first:
+        words = next((payload["words"] for payload in payloads if payload.get("words")), "")
+        return findings.first_pages(
+            anomalies, namespace=namespace, heading=head, words=words, now=recorded_at
+        )
+    if is_case(address):
+        return findings.further_pages(anomalies, namespace=namespace, heading=head, now=recorded_at)
     return notes.member_pages(anomalies, namespace=namespace, heading=head, now=recorded_at, first=first)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
-from airflow_provider_servicenow_dq.store import exclusive, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store import cases, exclusive, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
 from airflow_provider_servicenow_dq.store.outbox import Draft
 from airflow_provider_servicenow_dq.tickets import notes
@@ -41,6 +41,9 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     moving = {entry.key: entry for entry in linking if entry.key and _is_exclusive(entry)}
     if moving:
         exclusive.alone(connection)
+        strayed = _keep_cases(connection, ticket, moving, now=now)
+        linking = [entry for entry in linking if entry.key not in strayed]
+        moving = {key: entry for key, entry in moving.items() if key not in strayed}
     on_purpose = {entry.key for entry in linking if entry.key and entry.kind == outbox.LINK}
     by_report = {entry.key for entry in linking if entry.key} - on_purpose
     tickets.link(connection, ticket.id, by_report, now=now)
@@ -50,6 +53,63 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     left = exclusive.take_from_others(connection, ticket, moving)
     drafts = list(_drafts(ticket, moving, left))
     outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
+
+
+def _keep_cases(
+    connection: Connection, ticket: Ticket, moving: Mapping[str, Entry], *, now: datetime
+) -> set[str]:
+    """Leave out what has gone to another case since it was sent here, and note that on the ticket.
+
+    What comes to a ticket for another reason than its case leaves its case for that of the ticket, if it has
+    one.
+    """
+    of_cases = {key: entry.payload["case"] for key, entry in moving.items() if entry.payload.get("case")}
+    others = [key for key in moving if key not in of_cases]
+    if others:
+        here = cases.of_ticket(connection, ticket.address, ticket.sys_id)
+        if here is not None:
+            cases.put(connection, here.id, others)
+        else:
+            cases.take_out(connection, others)
+    owners = cases.owners(connection, of_cases)
+    strayed = {key: owners.get(key) for key, case in of_cases.items() if owners.get(key) != case}
+    known = cases.by_ids(connection, {owner for owner in strayed.values() if owner})
+    gone: dict[str, list[str]] = {}
+    for key, owner in strayed.items():
+        gone.setdefault(known[owner].key if owner else "", []).append(key)
+    drafts = []
+    for where, keys in gone.items():
+        first = moving[keys[0]]
+        text = notes.left_note([_anomaly(moving[key]) for key in keys], number=where)
+        drafts.append(_draft(ticket, f"{first.id}|{ticket.sys_id}|strayed", text, first))
+    if drafts:
+        first = next(iter(moving.values()))
+        outbox.record(connection, drafts, recorded_by=first.recorded_by, now=now)
+    return set(strayed)
+
+
+def leave(
+    connection: Connection,
+    ticket: Ticket,
+    anomalies: Sequence[Anomaly],
+    *,
+    where: str,
+    name: str,
+    by: str,
+    states: States,
+    now: datetime,
+) -> None:
+    """Note on a ticket that anomalies are not followed there any more; their links are cut already.
+
+    :param where: Key of the case that they are in now; empty for none.
+    :param name: Tells this leaving from any other.
+    :param by: Who has recorded it.
+    """
+    if ticket.state == tickets.UNKNOWN or states.is_ended(ticket.state):
+        return  # nothing can be written on it any more
+    payload = {"sys_id": ticket.sys_id, "text": notes.left_note(anomalies, number=where)}
+    draft = Draft(ticket.address, f"move|{name}|{ticket.sys_id}", outbox.MOVE, payload)
+    outbox.record(connection, [draft], recorded_by=by, now=now)
 
 
 def link_ended(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:

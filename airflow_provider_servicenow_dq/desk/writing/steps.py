@@ -182,6 +182,9 @@ def _create(
     if group.holds_many(address):
         first, *rest = group.pages(payloads, address, namespace=desk.namespace, first=True)
         fields = group.new_fields(payloads, address, first)
+        if group.is_case(address) and rest:
+            # With the create itself: fifty findings cost one request.
+            fields[notes.WORK_NOTES] = rest.pop(0)
         _record_pages(connection, desk, batch[0], rest)
     # Where a report goes may have changed since it was recorded.
     column = payloads[0].get("key_column", CORRELATION)

@@ -1,0 +1,1 @@
+"""Cases for security findings, and their tickets."""

@@ -1,0 +1,200 @@
+"""Tickets and cases for security findings: create, attach, detach.
+
+A finding is in one case at a time. Whoever puts it elsewhere moves it in one transaction of the store; what
+the tickets get is written down in the same one and follows by the outbox. A request that is repeated, because
+its answer was lost, gets the same cases and creates nothing twice.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from airflow_provider_servicenow_dq.desk import lookup
+from airflow_provider_servicenow_dq.desk.link import address_of
+from airflow_provider_servicenow_dq.desk.places import group, key_column
+from airflow_provider_servicenow_dq.desk.search import find_ticket
+from airflow_provider_servicenow_dq.exceptions import (
+    RecordNotFoundError,
+    ServiceNowConfigError,
+)
+from airflow_provider_servicenow_dq.findings import recording, repeats
+from airflow_provider_servicenow_dq.findings.answering import answer, delivered
+from airflow_provider_servicenow_dq.findings.finding import title_of
+from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
+from airflow_provider_servicenow_dq.store import cases, exclusive
+from airflow_provider_servicenow_dq.store.cases import Case, Draft
+from airflow_provider_servicenow_dq.store.outbox import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+    from airflow_provider_servicenow_dq.desk.search import Found
+    from airflow_provider_servicenow_dq.findings.asked import (
+        AttachCase,
+        AttachTicket,
+        CaseToCreate,
+        CreateCases,
+        CreateTickets,
+        Detach,
+        TicketToCreate,
+    )
+    from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Side, Sides
+    from airflow_provider_servicenow_dq.store.store import Store
+
+
+def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -> Answer:
+    """Open a case for each item, with a ticket or without one, and put its findings into it.
+
+    Findings leave the cases, and with them the tickets, that they were in. An item whose ticket ServiceNow
+    refuses says so in its case; the others are not held up.
+
+    :raises NotFoundError: If there is no such project.
+    :raises KeyReusedError: If the caller's key came with another request before.
+    """
+    items: Sequence[TicketToCreate | CaseToCreate] = body.data
+    known = {name: sides(name) for name in {item.relationships.project.data.id for item in items}}
+    of_items = [known[item.relationships.project.data.id] for item in items]
+    store = of_items[0].desk.store
+    with store.begin() as connection:
+        findings = [
+            recording.remember(connection, side, item.relationships.findings.ids)
+            for side, item in zip(of_items, items, strict=True)
+        ]
+        exclusive.alone(connection)
+        opened = repeats.known(connection, body, caller, now=of_items[0].desk.now())
+        if opened is None:
+            opened = _open(connection, items, of_items, findings, caller)
+            repeats.remember(connection, body, caller, opened, now=of_items[0].desk.now())
+    return answer(store, opened, {side.project.id: side for side in of_items}, caller)
+
+
+def _open(
+    connection: Connection,
+    items: Sequence[TicketToCreate | CaseToCreate],
+    sides: Sequence[Side],
+    findings: Sequence[Mapping[str, Anomaly]],
+    caller: Caller,
+) -> list[Case]:
+    drafts = [_draft(*each) for each in zip(items, sides, findings, strict=True)]
+    opened = cases.add(connection, drafts, by=caller.user, now=sides[0].desk.now())
+    for case, side, found in zip(opened, sides, findings, strict=True):
+        recording.put(connection, side, case, found, caller)
+    return opened
+
+
+def _draft(item: TicketToCreate | CaseToCreate, side: Side, findings: Mapping[str, Anomaly]) -> Draft:
+    correlation_id = group.case_correlation(uuid.uuid4().hex)
+    address = Address(side.desk.host, side.project.table, correlation_id)
+    asked = item.attributes
+    return Draft(
+        correlation_id=correlation_id,
+        project_id=side.project.id,
+        project_key=side.project.key or recording.NO_KEY,
+        title=asked.title or title_of(list(findings.values())),
+        description=asked.description or "",
+        address=address if item.type == "servicenow_tickets" else None,
+        priority=asked.priority,
+        assignee_id=asked.assignee_id,
+    )
+
+
+def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer:
+    """Put findings on a ticket that is there, and into its case; a ticket without one gets one.
+
+    :raises NotFoundError: If there is no such project, or its instance shows no such ticket.
+    :raises BadRequestError: If the address is that of another instance, or of a ticket that is locked.
+    """
+    side = sides(body.data.relationships.project.data.id)
+    store, now = side.desk.store, side.desk.now()
+    with store.begin() as connection:
+        column = key_column.declared(connection, side.desk, side.project)
+    found = _find(side, body.data.attributes.servicenow_ticket_url, column)
+    address = address_of(side.desk, found, column)
+    lookup.look(side.desk, [address], run=caller.run.dag_run)
+    with store.begin() as connection:
+        findings = recording.remember(connection, side, body.data.relationships.findings.ids)
+        ticket = lookup.keep(connection, side.desk, address, found.record, now=now)
+        case = cases.of_ticket(connection, address, ticket.sys_id)
+        earlier = cases.entries(connection, case, for_update=True) if case is not None else []
+        states = side.project.states
+        if states.is_ended(ticket.state):
+            locked = f"{ticket.number} is {states.label(ticket.state)}, and locked: attach to an open ticket"
+            raise BadRequestError([f"data.attributes.servicenow_ticket_url: {locked}"])
+        exclusive.alone(connection)
+        if case is None:
+            draft = Draft(
+                correlation_id=address.correlation_id,
+                project_id=side.project.id,
+                project_key=side.project.key or recording.NO_KEY,
+                title=str(ticket.record.get("short_description") or ticket.number),
+                description=str(ticket.record.get("description") or ""),
+                address=address,
+                ticket_sys_id=ticket.sys_id,
+            )
+            (case,) = cases.add(connection, [draft], by=caller.user, now=now)
+        recording.put(connection, side, case, findings, caller, earlier=earlier)
+    return answer(store, [case], {side.project.id: side}, caller)
+
+
+def _find(side: Side, url: str, column: str) -> Found:
+    place = "data.attributes.servicenow_ticket_url"
+    try:
+        return find_ticket(
+            table_api=side.desk.table_api, name=url, table=side.project.table, key_column=column
+        )
+    except RecordNotFoundError as error:
+        raise NotFoundError(f"{place}: {error}") from error
+    except ServiceNowConfigError as error:
+        raise BadRequestError([f"{place}: {error}"]) from error
+
+
+def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, caller: Caller) -> Answer:
+    """Put findings into a case, and on its ticket if it has one.
+
+    :param store: Where cases are.
+    :raises NotFoundError: If there is no such case.
+    :raises BadRequestError: If the body is about another case.
+    """
+    if body.data.id != case_id:
+        raise BadRequestError([f"data.id: {body.data.id} is not the case of the path"])
+    with store.snapshot() as connection:
+        case = cases.by_ids(connection, [case_id]).get(case_id)
+    if case is None:
+        raise NotFoundError("case not found")
+    side = sides(case.project_id)
+    with store.begin() as connection:
+        findings = recording.remember(connection, side, body.data.relationships.findings.ids)
+        earlier = cases.entries(connection, case, for_update=True)
+        exclusive.alone(connection)
+        recording.put(connection, side, case, findings, caller, earlier=earlier)
+    return answer(store, [case], {side.project.id: side}, caller)
+
+
+def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: Caller) -> Answer:
+    """Take findings out of their cases, and off the tickets of those; what is in none is passed over.
+
+    :param store: Where cases are.
+    :param namespace: Of the findings.
+    :raises NotFoundError: If a finding was never heard of.
+    """
+    keys = {finding: recording.key_of(finding, namespace) for finding in body.data.relationships.findings.ids}
+    with store.begin() as connection:
+        known = recording.contents(connection, keys.values())
+        missing = [finding for finding, key in keys.items() if key not in known]
+        if missing:
+            raise NotFoundError(f"finding not found: {', '.join(missing[:5])}")
+        exclusive.alone(connection)
+        left = cases.take_out(connection, known)
+        involved = cases.by_ids(connection, set(left.values()))
+        of_cases = {case.project_id: sides(case.project_id) for case in involved.values()}
+        for case in involved.values():
+            here = {key: owner for key, owner in left.items() if owner == case.id}
+            recording.leave(connection, of_cases[case.project_id], here, known, caller, where="")
+        if left:
+            now = next(iter(of_cases.values())).desk.now()
+            cases.touch(connection, left.values(), by=caller.user, now=now)
+    return delivered(of_cases.values(), [], caller)

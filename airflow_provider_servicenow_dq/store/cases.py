@@ -1,0 +1,263 @@
+"""Cases: the records behind tickets for findings, and which case a finding is in.
+
+Whoever puts findings into cases or takes them out holds :func:`~.exclusive.alone` until the end of the
+transaction, so that a finding is never seen in two or in none on its way.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from airflow_provider_servicenow_dq.store import outbox, schema
+from airflow_provider_servicenow_dq.store.bulk import batches, upsert
+from airflow_provider_servicenow_dq.store.outbox import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection, Row
+
+    from airflow_provider_servicenow_dq.store.outbox import Entry
+
+_table: Final = schema.case
+_findings: Final = schema.case_finding
+_numbers: Final = schema.case_number
+
+#: Priority of a case for which none was asked.
+NOT_DEFINED: Final = "NOT_DEFINED"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A case that is about to be opened.
+
+    :param correlation_id: Of its ticket, there or to come; the case's id is made of it.
+    :param address: Where its ticket is or is to be; None for a case without one.
+    :param ticket_sys_id: The ticket, where somebody has named one that was there.
+    """
+
+    correlation_id: str
+    project_id: str
+    project_key: str
+    title: str
+    description: str
+    address: Address | None = None
+    ticket_sys_id: str | None = None
+    priority: str = NOT_DEFINED
+    assignee_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Draft):
+    """A case as remembered."""
+
+    id: str = ""
+    number: int = 0
+    created_at: datetime | None = None
+    created_by: str = ""
+    modified_at: datetime | None = None
+    modified_by: str = ""
+
+    @property
+    def key(self) -> str:
+        """What people call it, such as ``PROJ-123``."""
+        return f"{self.project_key}-{self.number}"
+
+
+def case_id(draft: Draft) -> str:
+    """Return the id of a case, the same for the same ticket."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{draft.correlation_id}{draft.ticket_sys_id or ''}"))
+
+
+def add(connection: Connection, drafts: Sequence[Draft], *, by: str, now: datetime) -> list[Case]:
+    """Open cases; each gets the next number of its project.
+
+    :param by: Who opens them.
+    """
+    last = {key: _numbered(connection, key, drafts) for key in sorted({each.project_key for each in drafts})}
+    rows: list[dict[str, Any]] = []
+    for draft in reversed(drafts):
+        address = draft.address
+        rows.append(
+            {
+                "id": case_id(draft),
+                "correlation_id": draft.correlation_id,
+                "instance": address.instance if address else None,
+                "table_name": address.table if address else None,
+                "ticket_sys_id": draft.ticket_sys_id,
+                "project_id": draft.project_id,
+                "project_key": draft.project_key,
+                "number": last[draft.project_key],
+                "title": draft.title,
+                "description": draft.description,
+                "priority": draft.priority,
+                "assignee_id": draft.assignee_id,
+                "created_at": now,
+                "created_by": by,
+                "modified_at": now,
+                "modified_by": by,
+            }
+        )
+        last[draft.project_key] -= 1
+    connection.execute(_table.insert(), rows[::-1])
+    known = by_ids(connection, [row["id"] for row in rows])
+    return [known[case_id(draft)] for draft in drafts]
+
+
+def _numbered(connection: Connection, project_key: str, drafts: Sequence[Draft]) -> int:
+    """Take as many numbers as a project needs; return the last of them."""
+    wanted = sum(draft.project_key == project_key for draft in drafts)
+    upsert(connection, _numbers, [{"project_key": project_key, "last_number": 0}], keys=("project_key",))
+    last: int = connection.execute(
+        _numbers.update()
+        .where(_numbers.c.project_key == project_key)
+        .values(last_number=_numbers.c.last_number + wanted)
+        .returning(_numbers.c.last_number)
+    ).scalar_one()
+    return last
+
+
+def by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Case]:
+    """Return cases by their ids."""
+    return {
+        row.id: _case(row)
+        for batch in batches(ids)
+        for row in connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
+    }
+
+
+def of_ticket(connection: Connection, address: Address, sys_id: str) -> Case | None:
+    """Return the case of a ticket: one that names it, else the one that owns its address."""
+    rows = connection.execute(
+        sa.select(_table)
+        .where(
+            _table.c.instance == address.instance,
+            _table.c.table_name == address.table,
+            _table.c.correlation_id == address.correlation_id,
+            sa.or_(_table.c.ticket_sys_id == sys_id, _table.c.ticket_sys_id.is_(None)),
+        )
+        .order_by(_table.c.ticket_sys_id.is_(None), _table.c.number)
+    )
+    row = rows.first()
+    return None if row is None else _case(row)
+
+
+def findings(connection: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the keys of the findings in cases, in the order in which they came."""
+    found: dict[str, list[str]] = {}
+    for batch in batches(ids):
+        rows = connection.execute(
+            sa.select(_findings.c.case_id, _findings.c.key)
+            .where(_findings.c.case_id.in_(batch))
+            .order_by(_findings.c.case_id, _findings.c.place, _findings.c.key)
+        )
+        for row in rows:
+            found.setdefault(row.case_id, []).append(row.key)
+    return found
+
+
+def owners(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
+    """Return the ids of the cases that findings are in, by the findings' keys."""
+    return {
+        row.key: row.case_id
+        for batch in batches(keys)
+        for row in connection.execute(
+            sa.select(_findings.c.key, _findings.c.case_id).where(_findings.c.key.in_(batch))
+        )
+    }
+
+
+def put(connection: Connection, into: str, keys: Sequence[str]) -> dict[str, str]:
+    """Put findings into a case, and so out of any other; return the ids of the cases that they were in."""
+    before = owners(connection, keys)
+    last = connection.execute(
+        sa.select(sa.func.coalesce(sa.func.max(_findings.c.place), 0)).where(_findings.c.case_id == into)
+    ).scalar_one()
+    rows = [
+        {"key": key, "case_id": into, "place": last + number}
+        for number, key in enumerate((key for key in keys if before.get(key) != into), start=1)
+    ]
+    upsert(connection, _findings, rows, keys=("key",), update=("case_id", "place"))
+    return before
+
+
+def take_out(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
+    """Take findings out of their cases; return the ids of the cases that they were in."""
+    wanted = list(keys)
+    before = owners(connection, wanted)
+    for batch in batches(wanted):
+        connection.execute(_findings.delete().where(_findings.c.key.in_(batch)))
+    return before
+
+
+def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime) -> None:
+    """Write down who has changed cases last.
+
+    :param by: Who did.
+    """
+    for batch in batches(sorted(set(ids))):
+        connection.execute(
+            _table.update().where(_table.c.id.in_(batch)).values(modified_at=now, modified_by=by)
+        )
+
+
+def intent(case: Case, key: str, earlier: Sequence[Entry]) -> str:
+    """Return the idempotency key of the intent to bring a finding to the ticket of its case.
+
+    What was not done is intended again under its old key, so that it is not done twice.
+
+    :param earlier: What was recorded for the case before.
+    """
+    done = [entry for entry in earlier if entry.key == key and entry.state in outbox.ENDED]
+    return f"{_intents(case)}{key}|{len(done)}"
+
+
+def entries(connection: Connection, case: Case, *, for_update: bool = False) -> list[Entry]:
+    """Return what was recorded to bring findings to the ticket of a case, the oldest first.
+
+    :param for_update: Nobody else changes it until the end of the transaction. To be asked before
+        :func:`~.exclusive.alone`: whoever delivers locks in that order.
+    """
+    if case.address is None:
+        return []
+    table = schema.outbox
+    found = (
+        sa.select(table)
+        .where(
+            *outbox.at_address(table, case.address),
+            table.c.idempotency_key.startswith(_intents(case), autoescape=True),
+        )
+        .order_by(table.c.id)
+    )
+    rows = connection.execute(found.with_for_update() if for_update else found)
+    return [outbox.entry_of(row) for row in rows]
+
+
+def _intents(case: Case) -> str:
+    return f"finding|{case.id}|"
+
+
+def _case(row: Row[tuple[object, ...]]) -> Case:
+    address = Address(row.instance, row.table_name, row.correlation_id) if row.instance else None
+    return Case(
+        correlation_id=row.correlation_id,
+        project_id=row.project_id,
+        project_key=row.project_key,
+        title=row.title,
+        description=row.description,
+        address=address,
+        ticket_sys_id=row.ticket_sys_id,
+        priority=row.priority,
+        assignee_id=row.assignee_id,
+        id=row.id,
+        number=row.number,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        modified_at=row.modified_at,
+        modified_by=row.modified_by,
+    )
