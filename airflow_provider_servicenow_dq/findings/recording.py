@@ -5,6 +5,7 @@ Everything of a request is one transaction of the store.
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, occurrence_id
@@ -20,6 +21,7 @@ from airflow_provider_servicenow_dq.tickets.states import states_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy.engine import Connection
 
@@ -36,6 +38,14 @@ def key_of(finding_id: str, namespace: str) -> str:
 
 
 contents = anomalies.contents
+
+
+def know(connection: Connection, findings: Iterable[Anomaly], *, namespace: str, now: datetime) -> None:
+    """Keep what is known of findings, for the texts on their tickets."""
+    seen = [
+        Sighting(anomaly_key(finding, namespace), occurrence_id(finding), finding) for finding in findings
+    ]
+    anomalies.remember(connection, seen, now=now)
 
 
 def remember(connection: Connection, side: Side, finding_ids: Iterable[str]) -> dict[str, Anomaly]:
@@ -114,7 +124,7 @@ def leave(
             ticket,
             gone,
             where=where,
-            name=f"{caller.run.unique}|{case_id}",
+            name=uuid.uuid4().hex,
             by=caller.run.task,
             states=states,
             now=side.desk.now(),

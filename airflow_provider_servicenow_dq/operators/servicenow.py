@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.operators.create import ServiceNowCreateIncidentOperator
     from airflow_provider_servicenow_dq.operators.deliver import ServiceNowDeliverOperator
+    from airflow_provider_servicenow_dq.operators.findings import (
+        ServiceNowAttachFindingsOperator,
+        ServiceNowCreateFindingTicketsOperator,
+        ServiceNowDetachFindingsOperator,
+    )
     from airflow_provider_servicenow_dq.operators.link import (
         ServiceNowLinkIncidentOperator,
         ServiceNowUnlinkIncidentOperator,
@@ -24,8 +29,11 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.operators.retries import servicenow_retry_policy
 
 __all__ = [
+    "ServiceNowAttachFindingsOperator",
+    "ServiceNowCreateFindingTicketsOperator",
     "ServiceNowCreateIncidentOperator",
     "ServiceNowDeliverOperator",
+    "ServiceNowDetachFindingsOperator",
     "ServiceNowGetRecordsOperator",
     "ServiceNowLinkIncidentOperator",
     "ServiceNowPullIncidentsOperator",
@@ -36,6 +44,9 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "ServiceNowAttachFindingsOperator": "findings",
+    "ServiceNowCreateFindingTicketsOperator": "findings",
+    "ServiceNowDetachFindingsOperator": "findings",
     "ServiceNowCreateIncidentOperator": "create",
     "ServiceNowDeliverOperator": "deliver",
     "ServiceNowGetRecordsOperator": "records",

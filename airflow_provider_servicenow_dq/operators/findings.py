@@ -1,0 +1,265 @@
+"""The operators for security findings: which case, and which ticket, a finding is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+from airflow_provider_servicenow_dq.hooks.tasks import rendered_payload, run_of, user_of
+from airflow_provider_servicenow_dq.links.servicenow import URL_KEY, ServiceNowRecordLink
+from airflow_provider_servicenow_dq.operators.running import failure, longest_wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+    from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Sides
+
+#: Version of what these operators return.
+SCHEMA_VERSION: Final = 1
+
+
+class ServiceNowCreateFindingTicketsOperator(BaseOperator):
+    """Open a ticket, and its case, for each item of a request of Datadog's; return the cases.
+
+    Findings leave the tickets that they were on; both tickets say so. A retry of the task, or a cleared one,
+    asks for the same tickets and opens none twice. An item that ServiceNow refuses is ``FAILED`` in its case
+    and fails the task at the end; the others are not held up. Give the task ``retries``: they deliver what
+    could not be delivered while ServiceNow was down.
+
+    It needs a store that all workers share.
+
+    :param data: The ``data`` of ``POST /api/v2/security/findings/servicenow_tickets``: up to 50 tickets of up
+        to 50 findings each. ``relationships.project`` may be left out where ``project`` is given. (templated)
+    :param findings: What is known of the findings, for the texts on the tickets: one answer of Datadog's list
+        or search endpoint, or a list of them. Without it, what was reported before, else only what the ids
+        tell. (templated)
+    :param project: Id or key of the project of items that name none. (templated)
+    :param servicenow_conn_id: The Airflow connection to use, unless the project names one. (templated)
+    """
+
+    template_fields: Sequence[str] = ("data", "findings", "project", "servicenow_conn_id")
+    operator_extra_links = (ServiceNowRecordLink(),)
+    ui_color = "#d3eadf"
+
+    def __init__(
+        self,
+        *,
+        data: Any,
+        findings: Any = None,
+        project: str | None = None,
+        servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.data = data
+        self.findings = findings
+        self.project = project
+        self.servicenow_conn_id = servicenow_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Record everything, deliver it, and return one case per item."""
+        from airflow_provider_servicenow_dq.findings import asked, cases  # noqa: PLC0415 (loads SQLAlchemy)
+
+        data = rendered_payload(self.data, parameter="data")
+        items = [_in_project(item, self.project) for item in data] if isinstance(data, list) else data
+        body = asked.read(asked.CreateTickets, {"data": items})
+        known = _findings_in(self.findings)
+
+        def creating(sides: Sides, caller: Caller) -> Answer:
+            return cases.create(body, sides=sides, caller=caller)
+
+        return _ask(self, context, creating, known=known, content=asked.content_hash(body))
+
+
+class ServiceNowAttachFindingsOperator(BaseOperator):
+    """Put findings on a ticket that is there, and into its case; return the case.
+
+    A ticket that has no case gets one. Findings leave the tickets that they were on. Running it again changes
+    nothing. A closed or canceled ticket is refused.
+
+    It needs a store that all workers share.
+
+    :param servicenow_ticket_url: The ticket: its address, number or sys_id. (templated)
+    :param findings: Ids of up to 50 findings, or what Datadog's list or search endpoint returned. (templated)
+    :param project: Id or key of the project of a new case; by default the built-in one. (templated)
+    :param servicenow_conn_id: The Airflow connection to use, unless the project names one. (templated)
+    """
+
+    template_fields: Sequence[str] = ("servicenow_ticket_url", "findings", "project", "servicenow_conn_id")
+    operator_extra_links = (ServiceNowRecordLink(),)
+    ui_color = "#d3eadf"
+
+    def __init__(
+        self,
+        *,
+        servicenow_ticket_url: str,
+        findings: Any,
+        project: str | None = None,
+        servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.servicenow_ticket_url = servicenow_ticket_url
+        self.findings = findings
+        self.project = project
+        self.servicenow_conn_id = servicenow_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Record it, deliver it, and return the case."""
+        from airflow_provider_servicenow_dq.findings import asked, cases  # noqa: PLC0415 (loads SQLAlchemy)
+
+        ids, known = _ids_and_findings(self.findings)
+        body = asked.read(
+            asked.AttachTicket,
+            {
+                "data": {
+                    "attributes": {"servicenow_ticket_url": self.servicenow_ticket_url},
+                    "relationships": {"findings": _refs(ids), "project": _project(self.project)},
+                    "type": "servicenow_tickets",
+                }
+            },
+        )
+
+        def attaching(sides: Sides, caller: Caller) -> Answer:
+            return cases.attach_ticket(body, sides=sides, caller=caller)
+
+        (case,) = _ask(self, context, attaching, known=known)
+        return case
+
+
+class ServiceNowDetachFindingsOperator(BaseOperator):
+    """Take findings out of their cases and off the tickets of those, which say so; return nothing.
+
+    What is in no case is passed over; a finding that was never heard of fails the task, and nothing is done.
+
+    It needs a store that all workers share.
+
+    :param findings: Ids of up to 50 findings, or what Datadog's list or search endpoint returned. (templated)
+    :param servicenow_conn_id: Where to look for the projects of the cases. (templated)
+    """
+
+    template_fields: Sequence[str] = ("findings", "servicenow_conn_id")
+    ui_color = "#d3eadf"
+
+    def __init__(
+        self,
+        *,
+        findings: Any,
+        servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.findings = findings
+        self.servicenow_conn_id = servicenow_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Record it, and deliver the notes about it."""
+        from airflow_provider_servicenow_dq import settings  # noqa: PLC0415 (DAG files pay for it)
+        from airflow_provider_servicenow_dq.findings import asked, cases  # noqa: PLC0415 (loads SQLAlchemy)
+        from airflow_provider_servicenow_dq.hooks.store import open_store  # noqa: PLC0415 (loads SQLAlchemy)
+
+        ids, _ = _ids_and_findings(self.findings)
+        body = asked.read(
+            asked.Detach, {"data": {"relationships": {"findings": _refs(ids)}, "type": "cases"}}
+        )
+
+        def detaching(sides: Sides, caller: Caller) -> Answer:
+            store = open_store(needs_shared_store=True)
+            return cases.detach(body, sides=sides, store=store, namespace=settings.namespace(), caller=caller)
+
+        _ask(self, context, detaching)
+
+
+def _ask(
+    operator: BaseOperator,
+    context: Context,
+    asking: Callable[[Sides, Caller], Answer],
+    *,
+    known: Sequence[Anomaly] = (),
+    content: str | None = None,
+) -> list[dict[str, Any]]:
+    """Ask, log what came of it, and return the cases as plain JSON; fail the task if not all was delivered.
+
+    :param known: What is known of the findings.
+    :param content: Of a request that must not be answered twice: this task's, as long as it says the same.
+    """
+    from airflow_provider_servicenow_dq import settings  # noqa: PLC0415 (DAG files pay for it)
+    from airflow_provider_servicenow_dq.desk.desk import utc_now  # noqa: PLC0415 (loads SQLAlchemy)
+    from airflow_provider_servicenow_dq.findings import recording, wrong  # noqa: PLC0415 (loads SQLAlchemy)
+    from airflow_provider_servicenow_dq.findings.parties import Caller  # noqa: PLC0415 (as above)
+    from airflow_provider_servicenow_dq.hooks.findings import open_sides  # noqa: PLC0415 (loads requests)
+    from airflow_provider_servicenow_dq.hooks.store import open_store  # noqa: PLC0415 (loads SQLAlchemy)
+
+    run = run_of(context)
+    key = f"{run.task}|{content}" if content and "ti" in context else None
+    caller = Caller(user_of(context) or "airflow", run, key)
+    with open_sides(operator.servicenow_conn_id) as sides:  # type: ignore[attr-defined]  # all of these have it
+        if known:
+            with open_store(needs_shared_store=True).begin() as connection:
+                recording.know(connection, known, namespace=settings.namespace(), now=utc_now())
+        try:
+            came = asking(sides, caller)
+        except (wrong.BadRequestError, wrong.NotFoundError) as error:
+            raise failure([str(error)], refused=True, retry_after=None) from error
+    shown = [
+        {"schema_version": SCHEMA_VERSION, **case.model_dump(mode="json", exclude_none=True)}
+        for case in came.cases
+    ]
+    _say(operator, context, shown)
+    if came.failures:
+        if "ti" in context:
+            context["ti"].xcom_push(key="return_value", value=shown)
+        raise failure(came.failures, refused=not came.pending, retry_after=longest_wait(came.pending))
+    return shown
+
+
+def _say(operator: BaseOperator, context: Context, shown: Sequence[Mapping[str, Any]]) -> None:
+    address = None
+    for case in shown:
+        ticket = case["attributes"].get("servicenow_ticket") or {"status": "no ticket"}
+        result = ticket.get("result", {})
+        address = address or result.get("sys_target_link")
+        words = ticket.get("error_message") or result.get("sys_target_link") or ""
+        operator.log.info("%s: %s %s", case["attributes"]["key"], ticket["status"], words)
+    if address and "ti" in context:
+        context["ti"].xcom_push(key=URL_KEY, value=address)
+
+
+def _in_project(item: Any, project: str | None) -> Any:
+    """Return an item with the project of the operator, where it names none itself."""
+    relationships = item.get("relationships") if isinstance(item, dict) else None
+    if not isinstance(relationships, dict) or "project" in relationships:
+        return item
+    return {**item, "relationships": {**relationships, "project": _project(project)}}
+
+
+def _project(name: str | None) -> dict[str, Any]:
+    from airflow_provider_servicenow_dq.projects.project import DEFAULT_ID  # noqa: PLC0415 (loads pydantic)
+
+    return {"data": {"id": name or DEFAULT_ID, "type": "projects"}}
+
+
+def _refs(ids: Sequence[Any]) -> dict[str, Any]:
+    return {"data": [{"id": finding, "type": "findings"} for finding in ids]}
+
+
+def _ids_and_findings(value: Any) -> tuple[list[Any], list[Anomaly]]:
+    """Return the ids of findings, and what is known of them."""
+    given = rendered_payload(value, parameter="findings")
+    if isinstance(given, (list, tuple)) and all(isinstance(each, str) for each in given):
+        return list(given), []
+    known = _findings_in(given)
+    return [finding.external_id for finding in known], known
+
+
+def _findings_in(value: Any) -> list[Anomaly]:
+    from airflow_provider_servicenow_dq.anomalies.reading import read_report  # noqa: PLC0415 (DAG files pay for it)
+    from airflow_provider_servicenow_dq.findings.finding import SOURCE  # noqa: PLC0415 (loads pydantic)
+
+    given = rendered_payload(value, parameter="findings")
+    return [] if given is None else read_report(given, source=SOURCE).anomalies
