@@ -59,7 +59,7 @@ def link_anomalies(
     intents = _record(desk, anomalies, found, address, rules, run)
     if _waits(desk, intents, address, run):
         crew.deliver_all([address])
-    if rules.exclusive:
+    if any(order.is_exclusive(rules, anomaly) for anomaly in anomalies):
         moves.deliver(crew, task=run.task)
     return _linked(crew, intents, anomalies)
 
@@ -158,7 +158,7 @@ def draft(
             "details": details(anomaly, now=now),
             "again": bool(left),
             **told,
-            **({"exclusive": True} if rules.exclusive else {}),
+            **({"exclusive": True} if order.is_exclusive(rules, anomaly) else {}),
         },
         key=key,
     )

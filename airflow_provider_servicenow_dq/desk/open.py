@@ -16,7 +16,7 @@ from airflow_provider_servicenow_dq.desk import result
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.following import Following
-from airflow_provider_servicenow_dq.desk.order import Order, payload
+from airflow_provider_servicenow_dq.desk.order import Order, is_exclusive, payload
 from airflow_provider_servicenow_dq.desk.places import group, key_column, moves, rollup
 from airflow_provider_servicenow_dq.desk.places.homes import home
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
@@ -78,7 +78,7 @@ def deliver_reports(desk: Desk, items: Sequence[Item], *, order: Order, run: Run
     :param items: What :func:`record_reports` returned, with the same order and run.
     """
     crew = _deliver_all(desk, items, order, run)
-    if order.project.exclusive:
+    if any(is_exclusive(order.project, item.anomaly) for item in items):
         moves.deliver(crew, task=run.task)
     return _opening(items, crew, order)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Severity
 from airflow_provider_servicenow_dq.desk.writing.decide import Policy
 from airflow_provider_servicenow_dq.desk.writing.naming import caller_column
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
@@ -121,6 +121,7 @@ def payload(
         },
         **_caller(order, fields),
         **rules_payload(order.project),
+        **({"exclusive": True} if is_exclusive(order.project, anomaly) else {}),
         "recorded_at": now.isoformat(),
         "run": run,
     }
@@ -148,6 +149,11 @@ def _priority(order: Order, anomaly: Anomaly, fields: Mapping[str, str]) -> tupl
     pair = order.project.pair_for_severity(anomaly.severity)
     wished = None if said else order.project.wish_for_severity(anomaly.severity)
     return wished, {**dict(zip(_PAIR, pair, strict=True)), **said}
+
+
+def is_exclusive(project: Project, anomaly: Anomaly) -> bool:
+    """Whether an anomaly is on one ticket at a time: findings always are."""
+    return project.exclusive or anomaly.kind is Kind.SECURITY_FINDING
 
 
 def rules_payload(project: Project) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def _draft(item: TicketToCreate | CaseToCreate, side: Side, findings: Mapping[st
         address=address if item.type == "servicenow_tickets" else None,
         priority=asked.priority,
         assignee_id=asked.assignee_id,
+        closes_when_empty=side.project.close_empty_cases,
     )
 
 
@@ -134,6 +135,7 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
                 description=str(ticket.record.get("description") or ""),
                 address=address,
                 ticket_sys_id=ticket.sys_id,
+                closes_when_empty=side.project.close_empty_cases,
             )
             (case,) = cases.add(connection, [draft], by=caller.user, now=now)
         recording.put(connection, side, case, findings, caller, earlier=earlier)

@@ -101,6 +101,8 @@ class Project(BaseModel):
     :param on_status: What a status of the anomaly does to its tickets; those not named keep the default.
     :param status: Which states of its table the statuses stand for, both ways; an incident's are known.
     :param exclusive: An anomaly is on one ticket at a time: whoever joins a ticket leaves the one before.
+    :param close_empty_cases: Resolve the ticket of a case when its last finding has left; it is reopened when
+        one returns.
     :param group_by: Put all anomalies of a dataset or a DAG run into one ticket.
     :param journal: Where comments go: work notes, or the comments that the caller reads as well.
     :param min_severity: Anomalies below it get no ticket.
@@ -134,6 +136,7 @@ class Project(BaseModel):
     on_status: Mapping[Annotated[Status, AnyCase], Effect] = {}
     status: Statuses = StatusRules()
     exclusive: bool = False
+    close_empty_cases: bool = False
     group_by: GroupBy | None = None
     journal: Literal["work_notes", "comments"] = "work_notes"
     min_severity: Severity = "info"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.anomalies.model import ARCHIVED_STATUSES, Anomaly, Status
+from airflow_provider_servicenow_dq.anomalies.model import ARCHIVED_STATUSES, Anomaly, Kind, Status
 from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.bulk import batches, insert_into, upsert
 
@@ -109,7 +109,8 @@ def take_statuses(connection: Connection, said: Mapping[str, Sequence[Said]]) ->
 
 def _as_said(row: Any, said: Sequence[Said]) -> dict[str, Any]:
     anomaly, sources = Anomaly.model_validate(row.content), list(row.status_from or ())
-    for each in said:
+    # A finding is closed where it was found: what is wrong stays wrong when its ticket is closed.
+    for each in said if anomaly.kind is not Kind.SECURITY_FINDING else ():
         last = anomaly.status_changed_at
         if last is not None and last >= each.changed_at + _CUT_OFF:
             continue

@@ -39,6 +39,7 @@ class Draft:
     :param correlation_id: Of its ticket, there or to come; the case's id is made of it.
     :param address: Where its ticket is or is to be; None for a case without one.
     :param ticket_sys_id: The ticket, where somebody has named one that was there.
+    :param closes_when_empty: Its ticket is resolved when its last finding has left.
     """
 
     correlation_id: str
@@ -50,6 +51,7 @@ class Draft:
     ticket_sys_id: str | None = None
     priority: str = NOT_DEFINED
     assignee_id: str | None = None
+    closes_when_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def add(connection: Connection, drafts: Sequence[Draft], *, by: str, now: dateti
                 "description": draft.description,
                 "priority": draft.priority,
                 "assignee_id": draft.assignee_id,
+                "closes_when_empty": draft.closes_when_empty,
                 "created_at": now,
                 "created_by": by,
                 "modified_at": now,
@@ -254,6 +257,7 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
         ticket_sys_id=row.ticket_sys_id,
         priority=row.priority,
         assignee_id=row.assignee_id,
+        closes_when_empty=row.closes_when_empty,
         id=row.id,
         number=row.number,
         created_at=row.created_at,

@@ -296,6 +296,8 @@ case = sa.Table(
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("priority", sa.String(11), nullable=False),
     sa.Column("assignee_id", sa.String(255)),
+    # What its project said when it was opened.
+    sa.Column("closes_when_empty", sa.Boolean, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("modified_at", UtcDateTime, nullable=False),

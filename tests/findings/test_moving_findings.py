@@ -152,3 +152,41 @@ def test_whoever_races_each_finding_ends_in_one_case_and_on_its_ticket(desk, mak
     for key in keys(*numbers):
         on = [address for address, found in linked.items() if key in found]
         assert on == ([known[owners[key]].address] if key in owners else [])
+
+
+def state_of(sandbox, sys_id):
+    return next(row["state"] for row in sandbox.records("incident") if row["sys_id"] == sys_id)
+
+
+def test_a_case_that_is_left_by_its_last_finding_is_closed_and_reopened_if_the_project_says_so(desk, sandbox):
+    client = Client(desk, close_empty_cases=True)
+    (case,) = client.create(ticket(1, 2)).cases
+    there = case.attributes.servicenow_ticket.result.sys_id
+
+    client.detach(1)
+    assert state_of(sandbox, there) == "1"
+    client.detach(2)
+    assert state_of(sandbox, there) == "6"
+    came = client.attach_case(case.id, 1)
+
+    assert state_of(sandbox, there) == "2"
+    assert came.cases[0].attributes.status == "IN_PROGRESS"
+    assert len(ours(sandbox)) == 1
+
+
+def test_a_case_whose_findings_all_move_to_a_new_ticket_is_closed_if_the_project_says_so(desk, sandbox):
+    client = Client(desk, close_empty_cases=True)
+    before = result_of(client.create(ticket(1, 2)))
+    after = result_of(client.create(ticket(1, 2, 3)))
+    client.create(ticket(9))
+
+    assert state_of(sandbox, before.sys_id) == "6"
+    assert state_of(sandbox, after.sys_id) == "1"
+
+
+def test_a_case_stays_open_without_findings_otherwise(client, sandbox):
+    there = result_of(client.create(ticket(1))).sys_id
+
+    client.detach(1)
+
+    assert state_of(sandbox, there) == "1"

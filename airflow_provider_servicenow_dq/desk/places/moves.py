@@ -5,9 +5,10 @@ The links move in one transaction; the notes on both tickets follow by the outbo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import uuid
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Status
 from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
 from airflow_provider_servicenow_dq.store import cases, exclusive, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
@@ -52,6 +53,11 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
         return
     left = exclusive.take_from_others(connection, ticket, moving)
     drafts = list(_drafts(ticket, moving, left))
+    first = next(iter(moving.values()), None)
+    if first is not None:
+        for other in {each.id: each for others in left.values() for each in others}.values():
+            rules = rules_in(first.payload) if other.address.table == first.address.table else {}
+            drafts += close_empty(connection, other, rules=rules)
     outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
 
 
@@ -88,6 +94,25 @@ def _keep_cases(
     return set(strayed)
 
 
+def close_empty(connection: Connection, ticket: Ticket, *, rules: Mapping[str, Any]) -> list[Draft]:
+    """Return the intent to resolve a ticket that its last finding has left, if its case is to be closed then.
+
+    :param rules: What the payload of an entry says of the ticket's states.
+    """
+    case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
+    if case is None or not case.closes_when_empty or tickets.members(connection, ticket.id):
+        return []
+    payload = {
+        "status": Status.RESOLVED,
+        "effect": "resolve",
+        "text": f"No finding is left in {case.key}.",
+        "close_code": None,
+        **rules,
+    }
+    name = f"empty|{ticket.sys_id}|{uuid.uuid4().hex}"
+    return [Draft(ticket.address, name, outbox.STATUS, payload)]
+
+
 def leave(
     connection: Connection,
     ticket: Ticket,
@@ -109,7 +134,8 @@ def leave(
         return  # nothing can be written on it any more
     payload = {"sys_id": ticket.sys_id, "text": notes.left_note(anomalies, number=where)}
     draft = Draft(ticket.address, f"move|{name}|{ticket.sys_id}", outbox.MOVE, payload)
-    outbox.record(connection, [draft], recorded_by=by, now=now)
+    drafts = [draft, *close_empty(connection, ticket, rules={})]
+    outbox.record(connection, drafts, recorded_by=by, now=now)
 
 
 def link_ended(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:

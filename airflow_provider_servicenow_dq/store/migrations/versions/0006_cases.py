@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("priority", sa.String(length=11), nullable=False),
         sa.Column("assignee_id", sa.String(length=255), nullable=True),
+        sa.Column("closes_when_empty", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("created_by", sa.String(length=255), nullable=False),
         sa.Column("modified_at", sa.DateTime(), nullable=False),
