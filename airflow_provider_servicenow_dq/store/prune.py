@@ -46,6 +46,7 @@ class Pruned:
     entries: int = 0
     texts: int = 0
     changes: int = 0
+    cases: int = 0
 
     def add(self, other: Pruned) -> None:
         """Add up."""
@@ -56,9 +57,10 @@ class Pruned:
 def prune(store: Store, *, before: datetime, dry_run: bool = False) -> Iterator[Pruned]:
     """Forget what ended before a time; yield what went, transaction by transaction.
 
-    A ticket goes with all that belongs to it when every ticket of its correlation id was seen closed or
-    canceled before that time, none of its anomalies was reported since and nothing waits, is dead or was
-    discarded there: a look on the instance finds such a ticket again. An anomaly goes with its last ticket.
+    A ticket goes with all that belongs to it, its case as well, when every ticket of its correlation id was
+    seen closed or canceled before that time, none of its anomalies was reported since and nothing waits, is
+    dead or was discarded there: a look on the instance finds such a ticket again. An anomaly goes with its
+    last ticket.
     Of everything else that was delivered the texts go and the idempotency key stays: what was sent once is
     never sent again. What people did to tickets goes with its time, whoever was told of it.
 
@@ -84,9 +86,19 @@ def _prune_tickets(
         .join_from(siblings, _entries, _same_place(siblings, _entries))
         .where(siblings.c.id.in_(ids))
     )
+    cases, findings = schema.case, schema.case_finding
+    # A place goes as a whole, and so do all cases of tickets there.
+    their_cases = (
+        sa.select(cases.c.id)
+        .join_from(siblings, cases, _same_place(siblings, cases))
+        .where(siblings.c.id.in_(ids))
+    )
+    _remove(connection, findings, findings.c.case_id.in_(their_cases), dry_run=dry_run)
+    gone = _remove(connection, cases, cases.c.id.in_(their_cases), dry_run=dry_run)
     journal = schema.journal_entry
     _remove(connection, journal, journal.c.ticket_id.in_(ids), dry_run=dry_run)
     pruned = Pruned(
+        cases=gone,
         entries=_remove(connection, _entries, _entries.c.id.in_(of_them), dry_run=dry_run),
         links=_remove(connection, _links, _links.c.ticket_id.in_(ids), dry_run=dry_run),
         known_notes=_remove(connection, _notes, _notes.c.ticket_id.in_(ids), dry_run=dry_run),
@@ -106,7 +118,13 @@ def _prune_anomalies(
         .where(_links.c.key == _anomalies.c.key, ~_is_over(tickets, before))
         .exists()
     )
-    going = [_anomalies.c.last_seen_at < before, ~still_linked, _anomalies.c.key.not_in(waiting)]
+    in_cases = sa.select(schema.case_finding.c.key).where(schema.case_finding.c.key == _anomalies.c.key)
+    going = [
+        _anomalies.c.last_seen_at < before,
+        ~still_linked,
+        ~in_cases.exists(),
+        _anomalies.c.key.not_in(waiting),
+    ]
     keys = _next(connection, _anomalies.c.key, going, after)
     pruned = Pruned(
         occurrences=_remove(
