@@ -38,7 +38,6 @@ def new_airflow_database(airflow_database: Path) -> Callable[[Path], str]:
     def make(folder: Path) -> str:
         file = folder / "airflow.db"
         file.write_bytes(airflow_database.read_bytes())
-        # Several programs write to it: on a busy machine one waits for another longer than SQLite's 5 s.
-        return f"sqlite:///{file}?timeout=60"
+        return f"sqlite:///{file}"
 
     return make

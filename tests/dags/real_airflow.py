@@ -131,6 +131,8 @@ def running(
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         # Each process that runs tasks has to load everything anew before its first.
         "AIRFLOW__CORE__PARALLELISM": "3",
+        # When two write to SQLite at once one of them may fail, and then a task that is none of ours as well.
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRIES": "2",
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "2",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
