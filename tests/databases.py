@@ -136,9 +136,9 @@ class _Compiled(dict[Any, Any]):
         super().__setitem__(key[1:], value)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def statements_are_compiled_once() -> Iterator[None]:
-    """Let all stores of a process share what is compiled, as one store does that serves a process."""
+@contextlib.contextmanager
+def compiling_once() -> Iterator[None]:
+    """Let all stores of a process share what is compiled, and its forks what was compiled before them."""
     compiled: defaultdict[tuple[str, str], _Compiled] = defaultdict(_Compiled)
     real = store_module._create_engine
 
@@ -148,6 +148,13 @@ def statements_are_compiled_once() -> Iterator[None]:
         return engine
 
     with patch.object(store_module, "_create_engine", create):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once() -> Iterator[None]:
+    """Let all stores of a process share what is compiled, as one store does that serves a process."""
+    with compiling_once():
         yield
 
 
