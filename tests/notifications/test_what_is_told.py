@@ -10,17 +10,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-from notifying import (
-    EndedTaskInstance,
-    dag_of,
-    failed,
-    from_payload,
-    incidents,
-    of_dag,
-    titles,
-    well,
-    writes,
-)
+from notifying import EndedTaskInstance, dag_of, failed, from_payload, incidents, of_dag, titles, well, writes
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.notifications.servicenow import (
