@@ -18,10 +18,9 @@ demo: $(READY) ## Real failed checks become incidents, through a real Airflow (K
 up: $(READY) ## Airflow's UI and a ServiceNow to try, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
-test: $(READY) ## All tests; those that keep a core busy for minutes come later, those that count on time last and one by one
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not heavy and not alone" --durations 10
+test: $(READY) ## All tests; those that keep every core busy come last
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not heavy" --durations 10
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m heavy --durations 10
-	@$(BIN)/python -m pytest -m alone --durations 10
 
 soak: $(READY) ## Random histories against the truth (N=2000, or MINUTES=; SEED= plays one again, STORE= on one kind)
 	@PYTHONPATH=tests $(BIN)/python tests/proof/soak.py $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE)) \
