@@ -43,10 +43,14 @@ def describe(rehearsed: Any) -> str:
     # The texts are foreign: in a block of code they are no Markdown.
     blocks = [
         f"`{write['method']} {write['table']} {write['number']}`\n\n"
-        f"```json\n{json.dumps(write['values'], indent=2).replace('```', '` ` `')}\n```"
+        f"```json\n{_readable(write['values']).replace('```', '` ` `')}\n```"
         for write in writes
     ]
     return "\n\n".join(blocks)
+
+
+def _readable(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False)
 
 
 @dag(

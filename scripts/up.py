@@ -45,7 +45,10 @@ def main() -> int:
                 f"Airflow     http://127.0.0.1:{airflow_port}   log in as {LOGIN} / {LOGIN}\n"
                 f"ServiceNow  http://127.0.0.1:{sandbox_port}   log in as {USER} / {PASSWORD}\n"
                 f"Logs        {HOME.relative_to(ROOT)}/logs\n"
-                "Trigger flights_quality or sql_checks, then look at the incidents. Ctrl-C ends everything."
+                "Try first  flights_quality: its failed checks become incidents, linked in its tasks\n"
+                "           create_ticket: a form with the drop-downs of this ServiceNow\n"
+                "           then resolve an incident there: servicenow_sync tells of it within 5 minutes\n"
+                "Ctrl-C ends everything."
             )
             while True:
                 stack.check()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from airflow.sdk.log import redact  # type: ignore[attr-defined]  # both versions have it there, unlisted
+
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind
 from airflow_provider_servicenow_dq.anomalies.values import MAX_NAME, cut, short_id
 
@@ -136,7 +138,8 @@ def _anomaly(place: Place, check_id: str, check_name: str, words: str, **fields:
         "check_id": check_id,
         "check_name": check_name,
         "detected_at": place.ended_at,
-        "message": words or None,
+        # Airflow masks what it knows to be secret in logs, and a ticket is read by more people than those.
+        "message": redact(words) or None,
         "owner": place.owner,
         "tags": list(place.tags),
         "url": place.url,

@@ -49,17 +49,17 @@ class ServiceNowCreateIncidentOperator(BaseOperator):
     """Make sure that every anomaly has its incident, exactly once, and return one result per anomaly.
 
     Running it again (a retry, a cleared task, a second DAG run over the same data) opens nothing twice.
-    Results are pushed
-    to XCom even when the task fails; give the task ``retries``, since Airflow's retries are what delivers
-    later when the instance is down. A ticket that is refused for good fails the task at the end, and names
-    the anomaly.
+    Results are pushed to XCom even when the task fails; give the task ``retries``, since Airflow's retries
+    are what delivers later when the instance is down. A ticket that is refused for good fails the task at the
+    end, and names the anomaly.
 
     Text parameters may hold ``{check_name}``, ``{dataset}`` and the other fields of an anomaly; they are
     filled per anomaly, after Airflow's own templates.
 
     :param anomalies: One payload of a tool, or a list of them. (templated)
-    :param source: What wrote it: ``custom``, ``airflow_sql``, ``dbt``, ``great_expectations``,
-        ``qualytics``; by default each dict's own ``source``, else it is recognised by its shape. (templated)
+    :param source: What wrote it: ``custom``, ``airflow_sql``, ``datadog``, ``dbt``, ``great_expectations``,
+        ``pandera``, ``qualytics``, ``soda``, or what another adapter calls itself; by default each dict's own
+        ``source``, else it is recognised by its shape. (templated)
     :param source_options: Hints for the adapter, e.g. ``{"dataset": "sales.orders"}``. (templated)
     :param short_description: One line on what is wrong. (templated)
     :param description: Stands above the details of the anomaly. (templated)

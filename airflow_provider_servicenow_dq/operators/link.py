@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.push import Pushed
+    from airflow_provider_servicenow_dq.operators.push import Pushing, TellsTickets
     from airflow_provider_servicenow_dq.projects.project import Project
 
 #: What no retry changes.
@@ -96,10 +97,7 @@ class ServiceNowLinkIncidentOperator(BaseOperator):
         def linking(desk: Desk, anomalies: Sequence[Anomaly], run: Run, project: Project) -> Pushed:
             return link_anomalies(desk, anomalies, incident=self.incident, run=run, project=project)
 
-        try:
-            return push_from(self, context, linking, needs_shared_store=True)
-        except _FINAL as error:
-            raise failure([str(error)], refused=True, retry_after=None) from error
+        return _done(self, context, linking)
 
 
 class ServiceNowUnlinkIncidentOperator(BaseOperator):
@@ -162,7 +160,11 @@ class ServiceNowUnlinkIncidentOperator(BaseOperator):
         def unlinking(desk: Desk, anomalies: Sequence[Anomaly], run: Run, project: Project) -> Pushed:
             return unlink_anomalies(desk, anomalies, incident=self.incident, run=run, project=project)
 
-        try:
-            return push_from(self, context, unlinking, needs_shared_store=True)
-        except _FINAL as error:
-            raise failure([str(error)], refused=True, retry_after=None) from error
+        return _done(self, context, unlinking)
+
+
+def _done(operator: TellsTickets, context: Context, linking: Pushing) -> list[dict[str, Any]]:
+    try:
+        return push_from(operator, context, linking, needs_shared_store=True)
+    except _FINAL as error:
+        raise failure([str(error)], refused=True, retry_after=None) from error

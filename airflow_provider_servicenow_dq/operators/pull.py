@@ -45,7 +45,7 @@ class ServiceNowPullIncidentsOperator(BaseOperator):
         are, e.g. ``s3://aws_default@bucket/changes/{{ run_id }}.jsonl``. (templated)
     :param project: Whose table, and whose rules for what is kept in step. (templated)
     :param servicenow_conn_id: The Airflow connection to use, unless the project names one. (templated)
-    :param dry_run: Write nothing down, and return what would be new.
+    :param dry_run: Write nothing down, emit no event, and return what would be new.
     """
 
     template_fields: Sequence[str] = ("output_path", "project", "servicenow_conn_id")
@@ -85,6 +85,7 @@ class ServiceNowPullIncidentsOperator(BaseOperator):
             )
             self.log.info("%s tickets compared, %s changes are new", outcome.tickets, outcome.changes)
             if self.dry_run:
+                self._tell_nobody()
                 return _answer(outcome.rehearsed[: taking.MOST], len(outcome.rehearsed)) | {"dry_run": True}
             taken = self._take(desk, rules, context)
             told = self._hand_over(desk, taken)
@@ -128,12 +129,12 @@ class ServiceNowPullIncidentsOperator(BaseOperator):
     def _tell_outlets(self, told: Mapping[str, Any], context: Context, rules: Project, host: str) -> None:
         """Let the events of this task's outlets list the changes; without any there are none."""
         from airflow.sdk import Asset, AssetAlias  # noqa: PLC0415 (DAG files pay for it)
+        from airflow.sdk.definitions.asset import AssetRef  # noqa: PLC0415 (as above)
 
         if "outlet_events" not in context:
             return
         if not told["count"]:
-            # Airflow emits an event for each outlet of a task that succeeds; this is the copy for this run.
-            self.outlets = []
+            self._tell_nobody()
             return
         extra: Any = {
             "count": told["count"],
@@ -144,8 +145,12 @@ class ServiceNowPullIncidentsOperator(BaseOperator):
             if isinstance(outlet, AssetAlias):
                 asset = Asset(f"servicenow://{host}/{rules.table}")
                 context["outlet_events"][outlet].add(asset, extra=extra)
-            elif isinstance(outlet, Asset):
+            elif isinstance(outlet, (Asset, AssetRef)):
                 context["outlet_events"][outlet].extra.update(extra)
+
+    def _tell_nobody(self) -> None:
+        # Airflow emits an event for each outlet of a task that succeeds; this is the copy for this run.
+        self.outlets = []
 
 
 def _answer(changes: list[dict[str, Any]], count: int, *, truncated: bool = False) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Causes that an error names, as many as a log line bears.
+_NAMED: Final = 10
+
 
 def leave_address(context: Context, results: Iterable[Mapping[str, Any]]) -> None:
     """Leave the address of the first ticket where the task's link finds it."""
@@ -33,9 +36,9 @@ def failure(causes: Sequence[str], *, refused: bool, retry_after: float | None) 
 
     :param refused: Nothing that failed could go better on a retry, so it fails for good.
     """
-    words = "; ".join(causes[:10])
-    if len(causes) > 10:  # noqa: PLR2004 (as many as a log line bears)
-        words += f"; and {len(causes) - 10} more"
+    words = "; ".join(causes[:_NAMED])
+    if len(causes) > _NAMED:
+        words += f"; and {len(causes) - _NAMED} more"
     if refused:
         return AirflowFailException(str(DeliveryRefusedError(f"Refused for good. {words}")))
     return DeliveryPendingError(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from airflow_provider_servicenow_dq.sandbox.columns import SYSTEM_COLUMNS
 from airflow_provider_servicenow_dq.sandbox.schema import Column, Kind, Schema, Table
-from airflow_provider_servicenow_dq.sandbox.standard import SYSTEM_COLUMNS, standard, standard_tables
+from airflow_provider_servicenow_dq.sandbox.standard import standard, standard_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -21,7 +22,11 @@ BATCH: Final = 500
 
 def insert_into(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that can say what to do about a row that is there already."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    return _insert(connection.dialect.name, table)
+
+
+def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def upsert(
@@ -33,14 +38,17 @@ def upsert(
     update: Sequence[str] = (),
 ) -> None:
     """Insert rows; where the keys exist already, overwrite the ``update`` columns, if there are any."""
-    if not rows:
-        return
-    statement = insert_into(connection, table)
-    if update:
-        new = {name: statement.excluded[name] for name in update}
-        connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=new), rows)
-    else:
-        connection.execute(statement.on_conflict_do_nothing(index_elements=list(keys)), rows)
+    if rows:
+        connection.execute(_upserting(connection.dialect.name, table, tuple(keys), tuple(update)), rows)
+
+
+@cache  # putting one together takes longer than executing it
+def _upserting(dialect: str, table: sa.Table, keys: tuple[str, ...], update: tuple[str, ...]) -> sa.Insert:
+    statement = _insert(dialect, table)
+    if not update:
+        return statement.on_conflict_do_nothing(index_elements=list(keys))
+    new = {name: statement.excluded[name] for name in update}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=new)
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 _table: Final = schema.claim
 
+_HERE: Final = at_address(_table)
+_ROW: Final = sa.select(_table.c.token, _table.c.leased_until).where(*_HERE)
+# SQLite has no row locks and leaves the clause out: there the whole transaction is alone.
+_LOCKED: Final = _ROW.with_for_update()
+_LOCKED_IF_FREE: Final = _ROW.with_for_update(skip_locked=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -44,17 +50,14 @@ def take(connection: Connection, address: Address, *, now: datetime, lease: time
     """
     claim = Claim(address, uuid.uuid4().hex, now + lease)
     ours = {"token": claim.token, "leased_until": claim.leased_until}
-    here = tuple(at_address(_table, address))
-    row = sa.select(_table.c.token, _table.c.leased_until).where(*here)
     # An INSERT would wait for whoever is just updating the row, so it is only tried where there is none.
-    if connection.execute(row).one_or_none() is None and _insert(connection, address, ours):
+    if connection.execute(_ROW, address.bound).one_or_none() is None and _insert(connection, address, ours):
         return claim
-    # SQLite has no row locks and leaves the clause out: there the whole transaction is alone.
-    locked = connection.execute(row.with_for_update(skip_locked=True)).one_or_none()
+    locked = connection.execute(_LOCKED_IF_FREE, address.bound).one_or_none()
     if locked is not None and (locked.token == "" or locked.leased_until <= now):
-        connection.execute(_table.update().where(*here).values(ours))
+        connection.execute(_table.update().where(*_HERE).values(ours), address.bound)
         return claim
-    held = locked or connection.execute(row).one_or_none()
+    held = locked or connection.execute(_ROW, address.bound).one_or_none()
     # What has been pruned meanwhile is nobody's: it can be taken at once.
     return now if held is None else held.leased_until
 
@@ -74,24 +77,21 @@ def renew(connection: Connection, claim: Claim, *, now: datetime, lease: timedel
     renewed = Claim(claim.address, claim.token, now + lease)
     done = connection.execute(
         _table.update()
-        .where(*at_address(_table, claim.address), _table.c.token == claim.token)
-        .values(leased_until=renewed.leased_until)
+        .where(*_HERE, _table.c.token == claim.token)
+        .values(leased_until=renewed.leased_until),
+        claim.address.bound,
     )
     return renewed if done.rowcount else None
 
 
 def holds(connection: Connection, claim: Claim) -> bool:
     """Whether the claim is ours until the end of the transaction; an expired lease is, until it is taken."""
-    row = connection.execute(
-        sa.select(_table.c.token).where(*at_address(_table, claim.address)).with_for_update()
-    ).one_or_none()
+    row = connection.execute(_LOCKED, claim.address.bound).one_or_none()
     return row is not None and row.token == claim.token
 
 
 def release(connection: Connection, claim: Claim) -> None:
     """Give the ticket free, if it is still ours."""
     connection.execute(
-        _table.update()
-        .where(*at_address(_table, claim.address), _table.c.token == claim.token)
-        .values(token="")
+        _table.update().where(*_HERE, _table.c.token == claim.token).values(token=""), claim.address.bound
     )

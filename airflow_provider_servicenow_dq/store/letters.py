@@ -237,15 +237,16 @@ def _what_to_know(connection: Connection, entry: Entry) -> str:
 
 def _dead_before(connection: Connection, entry: Entry) -> int | None:
     first = sa.select(sa.func.min(_table.c.id)).where(
-        *outbox.at_address(_table, entry.address), _table.c.state == outbox.DEAD
+        *outbox.at_address(_table), _table.c.state == outbox.DEAD
     )
-    entry_id: int | None = connection.execute(first).scalar_one()
+    entry_id: int | None = connection.execute(first, entry.address.bound).scalar_one()
     return entry_id
 
 
 def _blocked_behind(connection: Connection, entry: Entry) -> int:
-    return connection.execute(
+    blocked = (
         sa.select(sa.func.count())
         .select_from(_table)
-        .where(*outbox.at_address(_table, entry.address), _table.c.state == outbox.BLOCKED)
-    ).scalar_one()
+        .where(*outbox.at_address(_table), _table.c.state == outbox.BLOCKED)
+    )
+    return connection.execute(blocked, entry.address.bound).scalar_one()

@@ -86,8 +86,9 @@ def intents(connection: Connection, address: Address, key: str) -> list[Entry]:
     """Return what was recorded to link an anomaly to the tickets at an address, the oldest first."""
     rows = connection.execute(
         sa.select(_entries)
-        .where(*outbox.at_address(_entries, address), _entries.c.kind == outbox.LINK, _entries.c.key == key)
-        .order_by(_entries.c.id)
+        .where(*outbox.at_address(_entries), _entries.c.kind == outbox.LINK, _entries.c.key == key)
+        .order_by(_entries.c.id),
+        address.bound,
     )
     return [outbox.entry_of(row) for row in rows]
 
@@ -124,13 +125,14 @@ def cut(connection: Connection, ticket: Ticket, key: str, *, now: datetime) -> N
     rows = connection.execute(
         sa.select(_entries)
         .where(
-            *outbox.at_address(_entries, ticket.address),
+            *outbox.at_address(_entries),
             _entries.c.key == key,
             _entries.c.kind.in_(_OF_A_LINK),
             _entries.c.state.not_in(tuple(outbox.ENDED)),
         )
         .order_by(_entries.c.id)
-        .with_for_update()
+        .with_for_update(),
+        ticket.address.bound,
     )
     for entry in map(outbox.entry_of, rows.all()):
         if entry.kind == outbox.LINK and entry.payload["sys_id"] != ticket.sys_id:

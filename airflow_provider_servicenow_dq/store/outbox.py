@@ -60,12 +60,54 @@ _FIRST: Final = (TWINS, CANCEL)
 _table: Final = schema.outbox
 
 
+def at_address(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions for rows of one address, which is bound, in any table that has addresses."""
+    return (
+        table.c.instance == sa.bindparam("at_instance"),
+        table.c.table_name == sa.bindparam("at_table"),
+        table.c.correlation_id == sa.bindparam("at_correlation_id"),
+    )
+
+
+# Each ticket needs these a dozen times. To put a statement together takes longer than to execute it.
+_OF_IDS: Final = sa.select(_table).where(_table.c.id.in_(sa.bindparam("ids", expanding=True)))
+# They are locked in the order of their ids: who locks several rows in another order than others do may wait
+# for them while they wait for him.
+_OF_IDS_LOCKED: Final = _OF_IDS.order_by(_table.c.id).with_for_update()
+_WAITING: Final = (
+    sa.select(_table)
+    .where(*at_address(_table), _table.c.state.in_((PENDING, SENDING, BLOCKED)))
+    .order_by(_table.c.id)
+    .with_for_update()
+)
+_OF_IDENTITIES: Final = sa.select(_table).where(
+    _table.c.instance == sa.bindparam("of_instance"),
+    _table.c.table_name == sa.bindparam("of_table"),
+    _table.c.idempotency_key.in_(sa.bindparam("keys", expanding=True)),
+)
+_START: Final = (
+    _table.update()
+    .where(_table.c.id == sa.bindparam("of_id"))
+    .values(
+        state=SENDING,
+        write=sa.bindparam("new_write", type_=_table.c.write.type),
+        tried_at=sa.bindparam("new_tried_at", type_=_table.c.tried_at.type),
+        attempts=_table.c.attempts + 1,
+    )
+)
+
+
 class Address(NamedTuple):
     """What is claimed, and within which order holds: all tickets of one correlation id on one instance."""
 
     instance: str
     table: str
     correlation_id: str
+
+    @property
+    def bound(self) -> dict[str, str]:
+        """What :func:`at_address` is executed with."""
+        return {f"at_{name}": value for name, value in self._asdict().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +173,16 @@ def record(
 
 def is_recorded(connection: Connection, draft: Draft) -> bool:
     """Whether an intent was written down before, whatever has become of it."""
-    return any(True for _ in _find(connection, [draft]))
+    return not new_ones(connection, [draft])
+
+
+def new_ones(connection: Connection, drafts: Iterable[Draft]) -> list[Draft]:
+    """Return the intents that were never written down before."""
+    fresh: list[Draft] = []
+    for batch in batches(drafts):
+        known = {_identity(entry) for entry in _find(connection, batch)}
+        fresh += (draft for draft in batch if _draft_identity(draft) not in known)
+    return fresh
 
 
 def _renew(
@@ -161,12 +212,7 @@ def waiting(connection: Connection, address: Address) -> list[Entry]:
     What belongs to the making of a ticket comes first. Until the end of the transaction nobody else moves it
     to another ticket, or replaces its payload.
     """
-    rows = connection.execute(
-        sa.select(_table)
-        .where(*at_address(_table, address), _table.c.state.in_((PENDING, SENDING, BLOCKED)))
-        .order_by(_table.c.id)
-        .with_for_update()
-    )
+    rows = connection.execute(_WAITING, address.bound)
     return sorted(map(entry_of, rows), key=lambda entry: entry.kind not in _FIRST)
 
 
@@ -179,7 +225,7 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Entry]:
     """Return entries by their ids."""
     entries: dict[int, Entry] = {}
     for batch in batches(ids):
-        rows = connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
+        rows = connection.execute(_OF_IDS, {"ids": batch})
         entries.update((row.id, entry_of(row)) for row in rows)
     return entries
 
@@ -199,11 +245,7 @@ def start(connection: Connection, ids: Sequence[int], *, write: Mapping[str, Any
     """Write down that a request is about to leave. The first entry carries it, the others follow."""
     for entry_id in ids:
         carried = dict(write) if entry_id == ids[0] else {"op": "with", "entry": ids[0]}
-        connection.execute(
-            _table.update()
-            .where(_table.c.id == entry_id)
-            .values(state=SENDING, write=carried, tried_at=now, attempts=_table.c.attempts + 1)
-        )
+        connection.execute(_START, {"of_id": entry_id, "new_write": carried, "new_tried_at": now})
 
 
 def settle(
@@ -243,36 +285,16 @@ def settle(
 
 
 def _lock(connection: Connection, ids: Sequence[int]) -> list[Entry]:
-    """Return entries as they are now and stay until the end of the transaction.
-
-    They are locked in the order of their ids: who locks several rows in another order than others do may wait
-    for them while they wait for him.
-    """
-    rows = connection.execute(
-        sa.select(_table).where(_table.c.id.in_(ids)).order_by(_table.c.id).with_for_update()
-    )
-    return [entry_of(row) for row in rows]
-
-
-def at_address(table: sa.Table, address: Address) -> Iterator[sa.ColumnElement[bool]]:
-    """Yield the conditions for rows of one address in any table that has addresses."""
-    yield table.c.instance == address.instance
-    yield table.c.table_name == address.table
-    yield table.c.correlation_id == address.correlation_id
+    """Return entries as they are now and stay until the end of the transaction."""
+    return [entry_of(row) for row in connection.execute(_OF_IDS_LOCKED, {"ids": ids})]
 
 
 def _find(connection: Connection, drafts: Sequence[Draft]) -> Iterator[Entry]:
     keys = [draft.idempotency_key for draft in drafts]
     places = {(draft.address.instance, draft.address.table) for draft in drafts}
     for instance, table in places:
-        rows = connection.execute(
-            sa.select(_table).where(
-                _table.c.instance == instance,
-                _table.c.table_name == table,
-                _table.c.idempotency_key.in_(keys),
-            )
-        )
-        yield from map(entry_of, rows)
+        of = {"of_instance": instance, "of_table": table, "keys": keys}
+        yield from map(entry_of, connection.execute(_OF_IDENTITIES, of))
 
 
 def _identity(entry: Entry) -> tuple[str, str, str]:

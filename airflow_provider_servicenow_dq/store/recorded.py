@@ -68,8 +68,9 @@ def newest(connection: Connection, address: Address, *, kind: str, key: str) -> 
     ids = (
         connection.execute(
             sa.select(_table.c.id)
-            .where(*outbox.at_address(_table, address), _table.c.kind == kind, _table.c.key == key)
-            .order_by(_table.c.id)
+            .where(*outbox.at_address(_table), _table.c.kind == kind, _table.c.key == key)
+            .order_by(_table.c.id),
+            address.bound,
         )
         .scalars()
         .all()

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 _table: Final = schema.ticket
 _notes: Final = schema.known_note
 
+# Put together once, which takes longer than to execute them. They lock in one order for all: else two that
+# lock the same rows wait for each other.
+_OF_IDS: Final = sa.select(_table).where(_table.c.id.in_(sa.bindparam("ids", expanding=True)))
+_OF_IDS_LOCKED: Final = _OF_IDS.order_by(_table.c.id).with_for_update()
+_AT: Final = sa.select(_table).where(
+    _table.c.instance == sa.bindparam("of_instance"),
+    _table.c.table_name == sa.bindparam("of_table"),
+    _table.c.correlation_id.in_(sa.bindparam("correlations", expanding=True)),
+)
+_AT_LOCKED: Final = _AT.order_by(_table.c.id).with_for_update()
+
 #: State of a ticket that the instance does not show any more.
 UNKNOWN: Final = "unknown"
 
@@ -108,12 +119,12 @@ def at(
     """
     found: dict[Address, list[Ticket]] = {}
     for batch in batches(addresses):
-        wanted = sa.select(_table).where(
-            _table.c.instance == batch[0].instance,
-            _table.c.table_name == batch[0].table,
-            _table.c.correlation_id.in_([address.correlation_id for address in batch]),
-        )
-        rows = connection.execute(_locking(wanted) if for_update else wanted)
+        wanted = {
+            "of_instance": batch[0].instance,
+            "of_table": batch[0].table,
+            "correlations": [address.correlation_id for address in batch],
+        }
+        rows = connection.execute(_AT_LOCKED if for_update else _AT, wanted)
         for ticket in map(_ticket, rows):
             found.setdefault(ticket.address, []).append(ticket)
     for tickets in found.values():
@@ -124,15 +135,13 @@ def at(
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Ticket]:
     """Return tickets by their ids."""
     return {
-        row.id: _ticket(row)
-        for batch in batches(ids)
-        for row in connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
+        row.id: _ticket(row) for batch in batches(ids) for row in connection.execute(_OF_IDS, {"ids": batch})
     }
 
 
 def locked(connection: Connection, ticket_id: int) -> Ticket:
     """Return a ticket that nobody else changes until the end of the transaction."""
-    return _ticket(connection.execute(_locking(sa.select(_table).where(_table.c.id == ticket_id))).one())
+    return _ticket(connection.execute(_OF_IDS_LOCKED, {"ids": [ticket_id]}).one())
 
 
 def of_keys(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> dict[str, Ticket]:
@@ -151,15 +160,21 @@ def of_keys(connection: Connection, keys: Iterable[str], *, instance: str, table
     return newest
 
 
-def addresses_of_key(connection: Connection, key: str, *, instance: str) -> list[Address]:
-    """Return where the tickets are that an anomaly is linked to, the newest first."""
-    rows = connection.execute(
-        sa.select(_table.c.table_name, _table.c.correlation_id)
-        .join(schema.link, _table.c.id == schema.link.c.ticket_id)
-        .where(schema.link.c.key == key, _table.c.instance == instance)
-        .order_by(_table.c.id.desc())
-    )
-    return list(dict.fromkeys(Address(instance, row.table_name, row.correlation_id) for row in rows))
+def addresses_of_keys(
+    connection: Connection, keys: Iterable[str], *, instance: str
+) -> dict[str, list[Address]]:
+    """Return where the tickets are that anomalies are linked to, the newest first; of others nothing."""
+    found: dict[str, dict[Address, None]] = {}
+    for batch in batches(keys):
+        rows = connection.execute(
+            sa.select(schema.link.c.key, _table.c.table_name, _table.c.correlation_id)
+            .join(_table, _table.c.id == schema.link.c.ticket_id)
+            .where(schema.link.c.key.in_(batch), _table.c.instance == instance)
+            .order_by(_table.c.id.desc())
+        )
+        for row in rows:
+            found.setdefault(row.key, {})[Address(instance, row.table_name, row.correlation_id)] = None
+    return {key: list(addresses) for key, addresses in found.items()}
 
 
 def opened_in(connection: Connection, run: str, *, instance: str, besides: str) -> int:
@@ -254,11 +269,6 @@ def claim_note(connection: Connection, ticket_id: int, text: str) -> bool:
         .values(unclaimed=_notes.c.unclaimed - 1)
     )
     return bool(claimed.rowcount)
-
-
-def _locking(wanted: sa.Select[Any]) -> sa.Select[Any]:
-    # In one order for all: else two that lock the same rows wait for each other.
-    return wanted.order_by(_table.c.id).with_for_update()
 
 
 def _shown(record: Mapping[str, Any]) -> dict[str, Any]:

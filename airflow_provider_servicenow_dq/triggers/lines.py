@@ -78,8 +78,16 @@ class Line:
 
     async def ask(self, question: Callable[[TableApi], T]) -> T:
         """Return what a function reads from the instance; it runs in a thread of the line."""
-        opened = await self.opened()
-        return await asyncio.get_running_loop().run_in_executor(opened.pool, question, opened.table_api)
+        while True:
+            opened = await self.opened()
+            try:
+                return await asyncio.get_running_loop().run_in_executor(
+                    opened.pool, question, opened.table_api
+                )
+            except asyncio.CancelledError:
+                if opened is self._opened or _is_being_cancelled():
+                    raise
+                # It waited for a thread while another question found the login refused: it was never sent.
 
     async def renew(self, refused: Opened) -> bool:
         """Read the connection again, whose login was refused; return whether it says something else now."""
@@ -102,6 +110,11 @@ class Line:
         """Send nothing more."""
         if self._opened is not None:
             self._opened.close()
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 #: Lines that are in use, by loop and connection. A process may have several loops, one after the other.

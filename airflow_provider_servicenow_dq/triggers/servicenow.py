@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -207,12 +205,14 @@ class ServiceNowTicketChangeTrigger(BaseEventTrigger):
         """Yield an event for every change, until it is cancelled."""
         from airflow_provider_servicenow_dq.triggers.changes import Position  # noqa: PLC0415 (loads SQLAlchemy)
         from airflow_provider_servicenow_dq.triggers.lines import line_to  # noqa: PLC0415 (DAG files pay for it)
+        from airflow_provider_servicenow_dq.triggers.memory import Memory  # noqa: PLC0415 (as above)
 
         interval_s = max(float(self.poll_interval), SHORTEST_POLL_S)
         pause_s, said = interval_s, ""
+        memory = Memory(self)
         with self._held:
             line = self._held.enter_context(line_to(self.servicenow_conn_id))
-            position = Position.from_json(await self._recalled())
+            position = Position.from_json(await memory.recall())
             is_kept = position is not None
             while True:
                 try:
@@ -228,7 +228,7 @@ class ServiceNowTicketChangeTrigger(BaseEventTrigger):
                 await asyncio.sleep(_STORED_AFTER_S)
                 # Where nothing is new, what was kept last leads to the same.
                 if position is not None and (payloads or not is_kept):
-                    await self._remember(position)
+                    await memory.remember(position.as_json())
                     is_kept = True
                 await asyncio.sleep(pause_s - _STORED_AFTER_S)
 
@@ -252,30 +252,6 @@ class ServiceNowTicketChangeTrigger(BaseEventTrigger):
             raise
         base_url = opened.config.base_url
         return [changes.payload(each, table=self.table, base_url=base_url) for each in records], reached
-
-    @property
-    def _memory_key(self) -> str:
-        return "servicenow:" + hashlib.sha256(json.dumps(self.serialize()).encode()).hexdigest()[:32]
-
-    async def _recalled(self) -> Any:
-        """Return what was remembered; None where nothing is, as in Airflow 3.2."""
-        memory = getattr(self, "asset_state_store", None)
-        if memory is None:
-            return None
-        try:
-            return await memory.aget(self._memory_key)
-        except Exception as error:  # noqa: BLE001 (a memory that fails must not keep changes from being told)
-            self.log.warning("Where it was is not known, so it begins now: %s", error)
-            return None
-
-    async def _remember(self, position: Position) -> None:
-        memory = getattr(self, "asset_state_store", None)
-        if memory is None:
-            return
-        try:
-            await memory.aset(self._memory_key, position.as_json())
-        except Exception as error:  # noqa: BLE001 (as above)
-            self.log.warning("Where it is could not be kept: %s", error)
 
 
 def _pause_after(error: Exception, pause_s: float, interval_s: float) -> float:

@@ -141,7 +141,7 @@ def test_parsing_asks_the_instance_nothing(form, sandbox):
 def approved(sandbox):
     """The run, once with an approval that is given without asking."""
     before = ours(sandbox)
-    found = {"source": "custom", "dataset": "nyc.flights", "check_name": "approved", "message": "```\n# loud"}
+    found = {"source": "custom", "dataset": "nyc.flights", "check_name": "```verspätet"}
     dag_run, shown = run(parse("approve_before_creating"), "describe", marked="approve", anomalies=[found])
     return dag_run, shown, [row for row in ours(sandbox) if row not in before]
 
@@ -149,8 +149,8 @@ def approved(sandbox):
 def test_what_is_approved_is_what_is_sent(approved):
     dag_run, shown, created = approved
     assert str(dag_run.state) == "success"
-    assert [row["short_description"] for row in created] == ["approved fails for nyc.flights"]
-    assert '"short_description": "approved fails for nyc.flights"' in shown
+    assert [row["short_description"] for row in created] == ["```verspätet fails for nyc.flights"]
+    assert '"short_description": "` ` `verspätet fails for nyc.flights"' in shown
     assert shown.startswith("`POST incident (new)`")
 
 

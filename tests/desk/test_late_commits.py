@@ -24,8 +24,6 @@ from airflow_provider_servicenow_dq.desk.push import push_comments, push_status
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
 
-pytestmark = pytest.mark.alone
-
 TIMEOUT_S = 1.0
 #: A case that a slow machine has spoilt is played again.
 MOST_TIMES = 4

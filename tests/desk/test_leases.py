@@ -24,8 +24,6 @@ from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
 
-pytestmark = pytest.mark.alone
-
 FORK = multiprocessing.get_context("fork")
 TIMEOUT_S = 1.0
 TEXTS = [f"note {number}" for number in range(8)]

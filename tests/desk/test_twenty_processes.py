@@ -19,7 +19,7 @@ from airflow_provider_servicenow_dq.desk.desk import Desk
 from airflow_provider_servicenow_dq.sandbox.control import SandboxControl
 from airflow_provider_servicenow_dq.store.store import Store
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 PROCESSES = 20
 

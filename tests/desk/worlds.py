@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
@@ -65,6 +66,17 @@ def desk_at(url: str, store: str, *, timeout_s: float, api: type[TableApi] = Tab
     config = InstanceConfig(url, login="svc_airflow", password="airflow-secret", timeout_s=timeout_s)
     table_api = api(Transport(config))
     return Desk(config, table_api, Names(table_api), Store(store))
+
+
+def hurried(desk: Desk) -> Desk:
+    """Let all that a desk waits for be over at once: for where nothing of it is under way any more."""
+    ahead = timedelta()
+
+    def sleep(seconds: float) -> None:
+        nonlocal ahead
+        ahead += timedelta(seconds=seconds)
+
+    return dataclasses.replace(desk, now=lambda: datetime.now(UTC) + ahead, sleep=sleep)
 
 
 @contextlib.contextmanager
@@ -128,12 +140,14 @@ def all_at_once(cases: Mapping[Any, Callable[[], None]]) -> dict[Any, str]:
     return {name: words for name, words in told.items() if words}
 
 
-def with_retries(attempt: Callable[[], Opening], tries: int = 8) -> Opening:
+def with_retries(
+    attempt: Callable[[], Opening], tries: int = 8, sleep: Callable[[float], None] = time.sleep
+) -> Opening:
     """Try as Airflow would: again after a wait, which an error may name."""
     for _ in range(tries):
         done = attempt()
         if not done.failures:
             return done
         waits = [error.retry_after for error in done.pending if isinstance(error, DeliveryPendingError)]
-        time.sleep(max([wait for wait in waits if wait is not None], default=0.1))
+        sleep(max([wait for wait in waits if wait is not None], default=0.1))
     raise AssertionError(f"not delivered after {tries} tries: {done.failures}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from notifying import PASSWORD
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
+from airflow_provider_servicenow_dq.notifications import errand, patience
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -50,3 +52,15 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
 
     return point
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a second where it would be ten."""
+    monkeypatch.setattr(patience, "LONGEST_S", 1.0)
+    monkeypatch.setattr(errand, "LONGEST_S", 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)

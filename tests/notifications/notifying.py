@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
+from airflow_provider_servicenow_dq.notifications.servicenow import ServiceNowNotifier
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowDeliverOperator
 
 if TYPE_CHECKING:
@@ -96,3 +98,21 @@ def writes(sandbox: Sandbox) -> list[str]:
 def deliver() -> dict[str, Any]:
     """Deliver what waits, as the sync DAG does."""
     return ServiceNowDeliverOperator(task_id="deliver").execute({})
+
+
+def notify(context: Any, **parameters: Any) -> float:
+    """Notify; return how many seconds that took."""
+    began = time.monotonic()
+    ServiceNowNotifier(**parameters)(context)
+    return time.monotonic() - began
+
+
+def the_state(sandbox: Sandbox) -> str:
+    """Return the state of the only incident."""
+    (incident,) = incidents(sandbox)
+    return incident["state"]
+
+
+def notes(sandbox: Sandbox) -> list[Any]:
+    """Return all notes of all our incidents."""
+    return [note for incident in incidents(sandbox) for note in sandbox.notes(incident["sys_id"])]

@@ -10,17 +10,8 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-from notifying import (
-    EndedTaskInstance,
-    dag_of,
-    failed,
-    from_payload,
-    incidents,
-    of_dag,
-    titles,
-    well,
-    writes,
-)
+from airflow.sdk.log import mask_secret
+from notifying import EndedTaskInstance, dag_of, failed, from_payload, incidents, of_dag, titles, well, writes
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.notifications.servicenow import (
@@ -63,6 +54,14 @@ def states(monkeypatch):
 def text_of_the_ticket(sandbox):
     (incident,) = incidents(sandbox)
     return incident["description"]
+
+
+def test_a_secret_in_what_a_task_failed_with_does_not_get_to_the_ticket(told, sandbox):
+    mask_secret("of-a-connection")
+
+    told(failed(ValueError("no login with of-a-connection at the warehouse")))
+
+    assert "no login with *** at the warehouse" in text_of_the_ticket(sandbox)
 
 
 def test_the_alias_is_the_notifier():

@@ -1,31 +1,17 @@
-"""What the notifier does when ServiceNow or the store is slow or away, and when all is well again."""
+"""What the notifier does when ServiceNow or the store is slow or away."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import itertools
-import logging
 import socket
 import time
 
 import pytest
-from airflow.sdk import BaseHook
-from notifying import dag_of, deliver, failed, from_payload, incidents, of_dag, titles, well, writes
+from notifying import dag_of, deliver, failed, from_payload, notify, of_dag, titles, writes
 
-from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError, DeliveryRefusedError
-from airflow_provider_servicenow_dq.notifications import errand, patience
-from airflow_provider_servicenow_dq.notifications.servicenow import ServiceNowNotifier
+from airflow_provider_servicenow_dq.notifications import patience
 
 ONE = ["Task failed: load on etl"]
-
-
-@pytest.fixture
-def short(monkeypatch):
-    """Wait for a second where it would be ten."""
-    monkeypatch.setattr(patience, "LONGEST_S", 1.0)
-    monkeypatch.setattr(errand, "LONGEST_S", 1.0)
 
 
 @pytest.fixture
@@ -39,22 +25,6 @@ def silent():
 def remote(monkeypatch):
     """Tasks run on many machines, each of which has a store of its own."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
-
-
-def notify(context, **parameters):
-    """Notify; return how long that took."""
-    began = time.monotonic()
-    ServiceNowNotifier(**parameters)(context)
-    return time.monotonic() - began
-
-
-def the_state(sandbox):
-    (incident,) = incidents(sandbox)
-    return incident["state"]
-
-
-def notes(sandbox):
-    return [note for incident in incidents(sandbox) for note in sandbox.notes(incident["sys_id"])]
 
 
 def test_ten_seconds_are_the_limit():
@@ -168,152 +138,6 @@ def test_of_many_checks_all_are_written_down_before_the_first_is_delivered(sandb
     assert len(titles(sandbox)) == 3
 
 
-def test_a_success_resolves_the_ticket_and_the_next_failure_opens_it_again(sandbox):
-    for failing, state in ((True, "1"), (False, "6"), (True, "2"), (False, "6")):
-        notify(failed() if failing else well(), resolve_on_success=True)
-        assert the_state(sandbox) == state
-
-    assert sum("load on etl passed, and did not fail since" in note for note in notes(sandbox)) == 2
-
-
-def test_a_success_is_told_once_and_only_where_something_is_open(sandbox):
-    notify(failed())
-    notify(well(), resolve_on_success=True)
-    sandbox.clear_requests()
-
-    notify(well(run_id="next"), resolve_on_success=True)
-    notify(well(task_id="never failed"), resolve_on_success=True)
-
-    assert sandbox.requests == []
-
-
-def test_checks_that_pass_again_are_resolved_one_by_one(sandbox):
-    notify(from_payload("sql_column_check"))
-    context = from_payload("sql_column_check", run_id="next", state="success") | {"exception": None}
-    results = context["task"].check_results
-    for result in results:
-        result.success = result.success or result.name != "dep_delay.max"
-    context["task"].check_results = [result for result in results if result.success]
-
-    notify(context, resolve_on_success=True)
-
-    states = {each["short_description"].split()[0]: each["state"] for each in incidents(sandbox)}
-    assert states == {"dep_delay.max": "1", "dep_time.null_check": "6", "tailnum.distinct_check": "6"}
-
-
-def test_a_dag_that_succeeds_resolves_what_it_told(sandbox, monkeypatch):
-    notify(of_dag("timed_out"))
-
-    notify(of_dag("success", run_id="manual__2"), resolve_on_success=True)
-
-    assert the_state(sandbox) == "6"
-
-
-def test_a_person_who_works_on_the_ticket_in_another_state_keeps_it(sandbox):
-    notify(failed())
-    (incident,) = incidents(sandbox)
-    sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"state": "3", "hold_reason": "1"})
-
-    notify(well(), resolve_on_success=True)
-
-    assert the_state(sandbox) == "3"
-
-
-def test_where_the_project_counts_passes_one_success_resolves_nothing(sandbox, connect):
-    connect(sandbox.url, projects={"default": {"resolve_after": 2}})
-    notify(failed())
-
-    notify(well(), resolve_on_success=True)
-    notify(well(run_id="next"), resolve_on_success=True)
-
-    assert the_state(sandbox) == "1", "24 hours must be quiet as well"
-
-
-def test_a_success_while_the_instance_is_down_fails_no_task(sandbox, caplog):
-    notify(failed())
-    sandbox.fail_next("error_before", count=1000)
-
-    notify(well(), resolve_on_success=True)
-
-    assert "servicenow_sync" in caplog.text
-    sandbox.service.faults.clear()
-    forget_limits()
-    deliver()
-    assert the_state(sandbox) == "6"
-
-
-async def on_a_loop(notifier, ticks):
-    """Await a notifier beside something that ticks."""
-
-    async def tick():
-        while True:
-            ticks.append(time.monotonic())
-            await asyncio.sleep(0.01)
-
-    ticking = asyncio.create_task(tick())
-    try:
-        await notifier
-    finally:
-        ticking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ticking
-
-
-DEADLINE = {
-    "dag_run": {"dag_id": "etl", "dag_run_id": "scheduled__1"},
-    "deadline": {"id": "1", "deadline_time": "2026-01-05T06:00:00Z"},
-}
-
-
-def test_a_missed_deadline_is_told_beside_the_loop_with_connections_awaited_on_it(
-    sandbox, monkeypatch, tmp_path
-):
-    """As the triggerer does it: the class, its parameters and a context of plain JSON."""
-    store = f'{{"conn_type": "sqlite", "host": "{tmp_path / "store.db"}"}}'
-    monkeypatch.setenv("AIRFLOW_CONN_THE_STORE", store)
-    monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", "the_store")
-    awaited = []
-    look_up = BaseHook.aget_connection
-
-    async def remember(conn_id):
-        awaited.append(conn_id)
-        return await look_up(conn_id)
-
-    monkeypatch.setattr(BaseHook, "aget_connection", remember)
-    monkeypatch.setattr(BaseHook, "get_connection", lambda conn_id: pytest.fail("it would block the loop"))
-    sandbox.fail_next("delay", seconds=0.5, count=1)
-    ticks = []
-
-    asyncio.run(on_a_loop(ServiceNowNotifier(context=dict(DEADLINE)), ticks))
-
-    assert titles(sandbox) == ["Deadline missed: etl"]
-    (incident,) = incidents(sandbox)
-    assert "Run scheduled__1 was not done by 2026-01-05T06:00:00Z" in incident["description"]
-    assert set(awaited) == {"servicenow_default", "the_store"}
-    assert max(b - a for a, b in itertools.pairwise(ticks)) < 0.4
-
-
-def test_deadlines_of_later_runs_are_the_same_problem_and_the_same_run_is_told_once(sandbox):
-    later = {"dag_run": {"dag_id": "etl", "dag_run_id": "scheduled__2"}, "deadline": {"deadline_time": None}}
-    for context in (DEADLINE, DEADLINE, later):
-        asyncio.run(on_a_loop(ServiceNowNotifier(context=dict(context)), []))
-
-    assert titles(sandbox) == ["Deadline missed: etl"]
-    assert len(notes(sandbox)) == 1
-
-
-def test_a_loop_is_held_up_no_longer_than_a_task(sandbox, short, caplog):
-    sandbox.fail_next("delay", method="POST", seconds=2)
-    began = time.monotonic()
-
-    asyncio.run(on_a_loop(ServiceNowNotifier(context=failed()), []))
-
-    assert time.monotonic() - began < 2
-    assert "has not taken everything within 1 s" in caplog.text
-    deliver()
-    assert titles(sandbox) == ONE
-
-
 def test_a_dag_of_many_failed_tasks_is_told_whole(sandbox, monkeypatch):
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -324,8 +148,3 @@ def test_a_dag_of_many_failed_tasks_is_told_whole(sandbox, monkeypatch):
     notify(of_dag(dag=dag_of(tasks=names)))
 
     assert len(titles(sandbox)) == 12
-
-
-@pytest.fixture(autouse=True)
-def _log_everything(caplog):
-    caplog.set_level(logging.INFO)

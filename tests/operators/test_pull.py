@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.definitions.asset import AssetUniqueKey
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from operating import ListeningTaskInstance, incidents
 
@@ -124,12 +125,23 @@ def test_without_changes_there_is_no_event(sandbox, incident):
     assert operator.outlets == []
 
 
+def test_the_event_of_an_outlet_that_is_only_named_lists_them_too(sandbox, incident, monkeypatch):
+    act(sandbox, incident, state="2")
+    events, named = OutletEventAccessors(), Asset.ref(name=ASSET.name)
+    monkeypatch.setitem(events._asset_ref_cache, named, (AssetUniqueKey.from_asset(ASSET), {}))
+
+    pull(TaskInstance(), events, outlets=[named])
+
+    assert events[ASSET].extra["count"] == 1
+
+
 def test_a_dry_run_tells_and_takes_nothing(sandbox, incident):
     act(sandbox, incident, state="2")
 
-    rehearsed, _ = pull(dry_run=True)
+    rehearsed, operator = pull(TaskInstance(), OutletEventAccessors(), outlets=[ASSET], dry_run=True)
 
     assert (fields(rehearsed), rehearsed["dry_run"]) == (["state"], True)
+    assert operator.outlets == []
     assert fields(pull()[0]) == ["state"]
 
 

@@ -24,7 +24,7 @@ import points
 import sqlalchemy as sa
 from crash_judge import judge
 from crash_scenarios import SCENARIOS
-from databases import Postgres
+from databases import Postgres, compiling_once
 from places import Place, visited_by
 from scenes import TIMEOUT_S, Came, Scene, outcome, until_done
 
@@ -192,6 +192,7 @@ def _die(scene: Scene, scenario: Scenario, moment: Moment) -> bool:
     """Let a process die at a moment of the story; return whether it came that far."""
     child = os.fork()
     if child == 0:
+        gc.disable()  # it would write on every page that is shared
         _live_until(moment, lambda: _act(scenario, scene))
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
@@ -267,7 +268,7 @@ def main(plan: Plan) -> None:
     logging.disable(logging.CRITICAL)
     told = [each for each in SCENARIOS if (each.name in plan.only if plan.only else plan.every or each.main)]
     known: set[Place] = set()
-    with multiprocessing.get_context("fork").Pool(_AT_ONCE, _take_stage, [plan]) as pool:
+    with compiling_once(), multiprocessing.get_context("fork").Pool(_AT_ONCE, _take_stage, [plan]) as pool:
         alive = {
             (visit.case.scenario, visit.case.instance): visit
             for visit in pool.imap(

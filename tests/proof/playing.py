@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import os
 import sys
@@ -74,6 +75,29 @@ def play(history: History, urls: list[str]) -> Verdict:
         late = float(lag.read_text()) if lag.exists() else 0.0
         stalled = evidence.slowest_s > _DOUBT_S or late > _LAG_S
         return Verdict(history, wrong, stalled, player.figures(evidence))
+
+
+def rehearse(url: str, directory: Path) -> None:
+    """Do in this process what tasks do, so that its forks find what they need loaded and compiled.
+
+    :param url: Of a store; the next history empties it.
+    """
+    history = History(seed=0, instance="honouring", clock_offset_s=0, rules={}, columns={})
+    anomalies = [["a", 0, "high"]]
+    tasks: list[Task] = [
+        {"what": "report", "anomalies": anomalies},
+        {"what": "report", "anomalies": [["a", 1, "high"]], "task": "again"},
+        {"what": "comments", "check": "a", "comments": [["1", "rows missing"]]},
+        {"what": "status", "check": "a", "status": "acknowledged", "minute": 1},
+        {"what": "deliver"},
+        {"what": "pull"},
+    ]
+    with _opened(url) as store, store.begin() as connection:
+        ledger.open_in(connection)
+    with forked_sandbox(directory / "lag") as address:
+        for task in tasks:
+            work(history, task, url=address, store=url, theirs="")
+    gc.collect()  # no fork may inherit a connection
 
 
 class _Player:

@@ -122,6 +122,7 @@ def stage(kinds: list[str], directory: Path, postgres: str | None = None) -> Ite
     ledger.keep()
     logging.disable(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(databases.compiling_once())
         server = None
         if "postgresql" in kinds:
             server = (
@@ -136,6 +137,8 @@ def stage(kinds: list[str], directory: Path, postgres: str | None = None) -> Ite
                 for name in ("one", "two")
             ]  # fmt: skip
             slots.append(Slot(kind, urls, directory / f"{number}.json"))
+        for slot in slots[: len(kinds)]:
+            playing.rehearse(slot.urls[0], directory)
         gc.freeze()  # what is loaded by now stays shared with every fork
         playing_now = Stage(slots)
         try:

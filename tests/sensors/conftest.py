@@ -95,3 +95,16 @@ def open_tickets(sandbox: Sandbox) -> Callable[..., Any]:
         return json.loads(json.dumps(operator.execute({})))
 
     return run
+
+
+@pytest.fixture
+def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Let something happen each time that a sensor sleeps."""
+    acts: list[Callable[[], None]] = []
+
+    def sleep(_: float) -> None:
+        if acts:
+            acts.pop(0)()
+
+    monkeypatch.setattr("airflow.sdk.bases.sensor.time.sleep", sleep)
+    return acts.append

@@ -81,3 +81,8 @@ def event_of(deferral: TaskDeferred) -> Any:
 def solve(sandbox: Sandbox, sys_id: str, **values: str) -> None:
     """Let a person resolve an incident, or change it otherwise."""
     sandbox.act_as("beth.anglin", "incident", sys_id, values or SOLVED)
+
+
+def reads(sandbox: Sandbox) -> int:
+    """Return how much was read."""
+    return sum(logged.method == "GET" for logged in sandbox.requests)

@@ -8,6 +8,7 @@ the desk does: it looks at what waits, writes down what it sends, and writes out
 from __future__ import annotations
 
 import copy
+import os
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
+
+
+#: How many histories are played. More of them (``HISTORIES=1000``) is for when the store is worked on.
+HISTORIES = int(os.environ.get("HISTORIES", "15"))
 
 
 class StoreMachine(Acts, Truth, RuleBasedStateMachine):
@@ -187,7 +192,7 @@ def test_what_was_committed_survives_any_order_of_work_and_crashes(url):
         run_state_machine_as_test(
             lambda: StoreMachine(stores, url),
             settings=settings(
-                max_examples=40,
+                max_examples=HISTORIES,
                 stateful_step_count=25,
                 deadline=None,
                 print_blob=True,

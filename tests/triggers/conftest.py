@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.limits import forget_limits
+from airflow_provider_servicenow_dq.client.table import TableApi
+from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.triggers import lines, polls, servicenow
 
@@ -78,3 +81,10 @@ def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) 
         return caplog.text + printed.out + printed.err
 
     return text
+
+
+@pytest.fixture
+def table_api(sandbox: Sandbox) -> Iterator[TableApi]:
+    config = InstanceConfig(sandbox.url, login="svc_airflow", password=PASSWORD)
+    with Transport(config) as transport:
+        yield TableApi(transport)

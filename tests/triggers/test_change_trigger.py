@@ -3,85 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger
-from triggering import CONN, run, solve, stored, until
+from triggering import Heard, heard, looked, reads, run, solve, stored, until, watching
 
-from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.query import Query
-from airflow_provider_servicenow_dq.client.table import TableApi
-from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.tickets.ticket import record_url
 from airflow_provider_servicenow_dq.triggers import changes
 from airflow_provider_servicenow_dq.triggers.servicenow import ServiceNowTicketChangeTrigger
-
-
-class Memory:
-    """Stands for what Airflow 3.3 keeps for the asset of a watcher."""
-
-    def __init__(self):
-        self.kept = {}
-
-    async def aget(self, key, default=None):
-        return json.loads(self.kept[key]) if key in self.kept else default
-
-    async def aset(self, key, value):
-        self.kept[key] = json.dumps(value)
-
-
-def watching(query=None, **parameters):
-    return ServiceNowTicketChangeTrigger(CONN, query or {}, **{"poll_interval": 0.05, **parameters})
-
-
-class Heard:
-    """A trigger that runs as a triggerer runs it, and the changes that it has told."""
-
-    def __init__(self, trigger, memory=None):
-        self.trigger = stored(trigger)
-        self.trigger.asset_state_store = memory
-        self.payloads = []
-        self.reads = 0
-
-    async def listen(self):
-        try:
-            async for event in self.trigger.run():
-                self.payloads.append(json.loads(json.dumps(event.payload)))
-        finally:
-            await self.trigger.cleanup()
-
-    def told(self):
-        return [(payload["number"], payload["state"]) for payload in self.payloads]
-
-
-@contextlib.asynccontextmanager
-async def heard(sandbox, query=None, memory=None, **parameters):
-    """Listen while the block runs; begin when the trigger has found out where it is."""
-    listener = Heard(watching(query, **parameters), memory)
-    task = asyncio.create_task(listener.listen())
-    await looked(sandbox, 3 if memory is None or not memory.kept else 1)
-    try:
-        yield listener
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def looked(sandbox, more=1):
-    """Wait until changes were read so often."""
-    before = reads(sandbox)
-    await until(lambda: reads(sandbox) >= before + more)
-
-
-def reads(sandbox):
-    return sum(
-        logged.status == 200 and "sys_updated_on" in str(logged.query.get("sysparm_query", ""))
-        for logged in sandbox.requests
-    )
 
 
 def test_every_change_of_a_ticket_is_one_event(sandbox, raised):
@@ -160,13 +91,6 @@ def test_changes_of_one_second_are_told_each(sandbox, raised):
     assert sorted(told) == [(record["number"], "2") for record in records]
 
 
-@pytest.fixture
-def table_api(sandbox):
-    config = InstanceConfig(sandbox.url, login="svc_airflow", password="airflow-secret")
-    with Transport(config) as transport:
-        yield TableApi(transport)
-
-
 def test_a_transaction_that_shows_late_is_not_missed(sandbox, raised, table_api):
     """An instance stamps a change when it begins, and shows it when it is done."""
     early, late = raised(2)
@@ -197,71 +121,6 @@ def test_an_instance_whose_clock_is_another_is_read_by_its_own(sandbox, raised, 
 
     assert [each["number"] for each in changed] == [record["number"]]
     assert again == []
-
-
-def test_a_new_triggerer_goes_on_where_the_last_one_was(sandbox, raised):
-    one, two, three = raised(3)
-    memory = Memory()
-
-    async def work():
-        async with heard(sandbox, memory=memory) as first:
-            solve(sandbox, one, state="2")
-            await until(lambda: first.payloads)
-            kept = dict(memory.kept)
-            await until(lambda: memory.kept != kept)
-        solve(sandbox, two, state="2")
-        async with heard(sandbox, memory=memory) as second:
-            await until(lambda: second.payloads)
-            solve(sandbox, three, state="2")
-            await until(lambda: len(second.payloads) > 1)
-        return first.told(), second.told()
-
-    first, second = run(work())
-    assert first == [(one["number"], "2")]
-    assert second == [(two["number"], "2"), (three["number"], "2")]
-
-
-def test_without_a_memory_it_begins_with_what_happens_from_then_on(sandbox, raised):
-    one, two = raised(2)
-    solve(sandbox, one, state="2")
-
-    async def work():
-        async with heard(sandbox) as listener:
-            solve(sandbox, two, state="2")
-            await until(lambda: listener.payloads)
-            return listener.told()
-
-    assert run(work()) == [(two["number"], "2")]
-
-
-def test_two_watchers_of_one_asset_remember_each_its_own(sandbox):
-    memory = Memory()
-
-    async def work():
-        async with heard(sandbox, {"priority": "1"}, memory), heard(sandbox, {"priority": "2"}, memory):
-            await until(lambda: len(memory.kept) == 2)
-
-    run(work())
-    assert len(memory.kept) == 2
-
-
-def test_a_memory_that_fails_keeps_no_change_from_being_told(sandbox, raised, logged):
-    (record,) = raised()
-
-    class Broken(Memory):
-        async def aget(self, key, default=None):
-            raise ValueError("this trigger has 2 assets")
-
-        aset = aget
-
-    async def work():
-        async with heard(sandbox, memory=Broken()) as listener:
-            solve(sandbox, record, state="2")
-            await until(lambda: listener.payloads)
-            return listener.told()
-
-    assert run(work()) == [(record["number"], "2")]
-    assert "this trigger has 2 assets" in logged()
 
 
 def test_an_instance_that_is_away_ends_nothing_and_loses_nothing(sandbox, raised, logged):
@@ -348,36 +207,3 @@ def test_an_asset_can_be_watched_by_it(sandbox):
         "grave tickets", watchers=[AssetWatcher(name="servicenow", trigger=watching({"priority": "1"}))]
     )
     assert asset.watchers[0].trigger.serialize()[1]["query"] == {"priority": "1"}
-
-
-@pytest.mark.parametrize("kept", [None, {}, {"read_at": "yesterday", "seen": []}, {"read_at": 7}, [], "x"])
-def test_what_is_no_position_is_none(kept):
-    assert changes.Position.from_json(kept) is None
-
-
-def test_a_position_is_of_bounded_size_and_keeps_the_newest():
-    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    seen = {
-        f"{number:032x}": (f"{now + timedelta(seconds=number):%Y-%m-%d %H:%M:%S}", "1")
-        for number in range(2000)
-    }
-    kept = json.loads(json.dumps(changes.Position(now, seen).as_json()))
-
-    again = changes.Position.from_json(kept)
-    assert again is not None
-    assert again.read_at == now
-    assert len(again.seen) == 500
-    assert f"{1999:032x}" in again.seen
-    assert len(json.dumps(kept)) < 64_000
-
-
-def test_what_was_seen_long_ago_is_forgotten(sandbox, raised, table_api):
-    sandbox.configure(clock_offset_s=-3600)
-    raised(30)
-    position = changes.begin(table_api, "incident", Query())
-    sandbox.configure(clock_offset_s=0)
-    with Transport(table_api.transport.config) as an_hour_later:
-        changed, moved = changes.read(TableApi(an_hour_later), "incident", Query(), position)
-
-    assert len(position.seen) == 30
-    assert (changed, moved.seen) == ([], {})

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from triggering import CONN, fired, looks, run, solve, until
 
 from airflow_provider_servicenow_dq.triggers import polls, servicenow
+from airflow_provider_servicenow_dq.triggers.lines import line_to
 from airflow_provider_servicenow_dq.triggers.polls import Subscriber
 from airflow_provider_servicenow_dq.triggers.servicenow import ServiceNowIncidentStateTrigger
 
@@ -148,6 +149,44 @@ def test_one_that_is_cancelled_in_the_middle_of_a_look_stops_no_other(sandbox, r
         return await tasks[1]
 
     assert run(cancel())["outcome"] == "reached"
+
+
+def test_a_login_that_is_renewed_meanwhile_loses_no_question_that_waits_for_a_thread(sandbox, connect):
+    connect(sandbox.url, password="of-yesterday", max_concurrency=1)
+    may_end = threading.Event()
+
+    async def renew():
+        with line_to(CONN) as line:
+            refused = await line.opened()
+            busy = asyncio.create_task(line.ask(lambda _: may_end.wait(5)))
+            waiting = asyncio.create_task(line.ask(lambda table_api: table_api))
+            await asyncio.sleep(0.01)
+            connect(sandbox.url, max_concurrency=1)
+            assert await line.renew(refused)
+            may_end.set()
+            return await busy, await waiting is (await line.opened()).table_api
+
+    assert run(renew()) == (True, True)
+
+
+def test_who_stops_waiting_for_a_thread_has_stopped(sandbox, connect):
+    connect(sandbox.url, max_concurrency=1)
+    may_end = threading.Event()
+
+    async def stop():
+        with line_to(CONN) as line:
+            refused = await line.opened()
+            busy = asyncio.create_task(line.ask(lambda _: may_end.wait(5)))
+            waiting = asyncio.create_task(line.ask(lambda table_api: table_api))
+            await asyncio.sleep(0.01)
+            connect(sandbox.url, max_concurrency=2)
+            assert await line.renew(refused)
+            waiting.cancel()
+            may_end.set()
+            await asyncio.gather(busy, waiting, return_exceptions=True)
+            return waiting.cancelled()
+
+    assert run(stop())
 
 
 def test_a_refused_login_reaches_each_and_is_tried_once(sandbox, raised, connect):
