@@ -232,12 +232,12 @@ def entries(connection: Connection, case: Case, *, for_update: bool = False) -> 
     found = (
         sa.select(table)
         .where(
-            *outbox.at_address(table, case.address),
+            *outbox.at_address(table),
             table.c.idempotency_key.startswith(_intents(case), autoescape=True),
         )
         .order_by(table.c.id)
     )
-    rows = connection.execute(found.with_for_update() if for_update else found)
+    rows = connection.execute(found.with_for_update() if for_update else found, case.address.bound)
     return [outbox.entry_of(row) for row in rows]
 
 
