@@ -80,7 +80,7 @@ class Write:
         }
 
 
-class _Listener(TableApi):
+class Listener(TableApi):
     """The Table API of an instance that is read, and to which nothing is written."""
 
     def __init__(self, table_api: TableApi) -> None:
@@ -201,27 +201,38 @@ def rehearse_delivery(desk: Desk, run: Run) -> tuple[Clearing, Sequence[Write]]:
 @contextlib.contextmanager
 def _stage(
     desk: Desk, *, keys: Collection[str], correlations: Collection[str], run: Run
-) -> Iterator[tuple[Desk, _Listener]]:
-    listener = _Listener(desk.table_api)
+) -> Iterator[tuple[Desk, Listener]]:
+    with empty_memory() as memory:
+        yield stage(desk, memory, keys=keys, correlations=correlations, run=run)
+
+
+@contextlib.contextmanager
+def empty_memory() -> Iterator[Store]:
+    """Make a store that is thrown away at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="servicenow-dq-") as folder:
         memory = Store(f"sqlite:///{Path(folder) / 'rehearsal.db'}")
         try:
-            if exists(desk):
-                with desk.store.snapshot() as source, memory.begin() as target:
-                    copy_work(
-                        source,
-                        target,
-                        instance=desk.host,
-                        keys=keys,
-                        correlations=correlations,
-                        run=run.dag_run,
-                    )
-            yield (
-                dataclasses.replace(desk, table_api=listener, names=Names(listener), store=memory),
-                listener,
-            )
+            yield memory
         finally:
             memory.close()
+
+
+def stage(
+    desk: Desk, memory: Store, *, keys: Collection[str], correlations: Collection[str], run: Run
+) -> tuple[Desk, Listener]:
+    """Return a desk whose writes go nowhere, and who hears them.
+
+    :param memory: What the desk's store knows of some anomalies is copied there.
+    :param keys: Of those anomalies.
+    :param correlations: Of tickets that they may have.
+    """
+    listener = Listener(desk.table_api)
+    if exists(desk):
+        with desk.store.snapshot() as source, memory.begin() as target:
+            copy_work(
+                source, target, instance=desk.host, keys=keys, correlations=correlations, run=run.dag_run
+            )
+    return dataclasses.replace(desk, table_api=listener, names=Names(listener), store=memory), listener
 
 
 def exists(desk: Desk) -> bool:

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_sides(
-    servicenow_conn_id: str, *, find_connection: Callable[[str], Connection] | None = None
+    servicenow_conn_id: str,
+    *,
+    only_reads: bool = False,
+    find_connection: Callable[[str], Connection] | None = None,
 ) -> Iterator[Sides]:
     """Open desks for projects, each connection once, until the end of the block.
 
     Cases need a store that everybody shares.
 
     :param servicenow_conn_id: Where to look for projects, and the connection of those that name none.
+    :param only_reads: Nothing is written to the store, and it need not exist.
     :param find_connection: As for the hook.
     :raises ServiceNowConfigError: If the store is not shared.
     """
@@ -44,7 +48,7 @@ def open_sides(
                 raise NotFoundError(f"project not found: {error}") from error
             conn_id = hook.servicenow_conn_id
             if conn_id not in desks:
-                desks[conn_id] = stack.enter_context(open_desk(hook, store=store))
+                desks[conn_id] = stack.enter_context(open_desk(hook, store=store, only_reads=only_reads))
             return Side(desks[conn_id], project)
 
         yield side

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.hooks.tasks import rendered_payload, run_of, user_of
 from airflow_provider_servicenow_dq.links.servicenow import URL_KEY, ServiceNowRecordLink
-from airflow_provider_servicenow_dq.operators.running import failure, longest_wait
+from airflow_provider_servicenow_dq.operators.running import failure, longest_wait, say_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,26 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+    from airflow_provider_servicenow_dq.desk.rehearsal import Write
     from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Sides
+    from airflow_provider_servicenow_dq.findings.shown import CaseData
+    from airflow_provider_servicenow_dq.store.store import Store
 
 #: Version of what these operators return.
 SCHEMA_VERSION: Final = 1
+#: Length to which values that would be sent are cut for an XCom.
+_SHOWN: Final = 160
+
+
+class _Asks(Protocol):
+    """What these operators have in common."""
+
+    servicenow_conn_id: str
+    dry_run: bool
+
+    @property
+    def log(self) -> Any:
+        """Where it says what it does."""
 
 
 class ServiceNowCreateFindingTicketsOperator(BaseOperator):
@@ -40,7 +56,11 @@ class ServiceNowCreateFindingTicketsOperator(BaseOperator):
         tell. (templated)
     :param project: Id or key of the project of items that name none. (templated)
     :param servicenow_conn_id: The Airflow connection to use, unless the project names one. (templated)
+    :param dry_run: Send nothing, write nothing down; log what would be sent, and return it in each case's
+        ``would_send``. The instance is read.
     """
+
+    dry_run: bool  # type: ignore[assignment]  # nothing in Airflow 3 calls the method of this name
 
     template_fields: Sequence[str] = ("data", "findings", "project", "servicenow_conn_id")
     operator_extra_links = (ServiceNowRecordLink(),)
@@ -53,6 +73,7 @@ class ServiceNowCreateFindingTicketsOperator(BaseOperator):
         findings: Any = None,
         project: str | None = None,
         servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        dry_run: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -60,6 +81,7 @@ class ServiceNowCreateFindingTicketsOperator(BaseOperator):
         self.findings = findings
         self.project = project
         self.servicenow_conn_id = servicenow_conn_id
+        self.dry_run = dry_run
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Record everything, deliver it, and return one case per item."""
@@ -70,10 +92,11 @@ class ServiceNowCreateFindingTicketsOperator(BaseOperator):
         body = asked.read(asked.CreateTickets, {"data": items})
         known = _findings_in(self.findings)
 
-        def creating(sides: Sides, caller: Caller) -> Answer:
+        def creating(sides: Sides, _: Store, caller: Caller) -> Answer:
             return cases.create(body, sides=sides, caller=caller)
 
-        return _ask(self, context, creating, known=known, content=asked.content_hash(body))
+        ids = [finding for ticket in body.data for finding in ticket.relationships.findings.ids]
+        return _ask(self, context, creating, ids=ids, known=known, content=asked.content_hash(body))
 
 
 class ServiceNowAttachFindingsOperator(BaseOperator):
@@ -88,7 +111,11 @@ class ServiceNowAttachFindingsOperator(BaseOperator):
     :param findings: Ids of up to 50 findings, or what Datadog's list or search endpoint returned. (templated)
     :param project: Id or key of the project of a new case; by default the built-in one. (templated)
     :param servicenow_conn_id: The Airflow connection to use, unless the project names one. (templated)
+    :param dry_run: Send nothing, write nothing down; log what would be sent, and return it in each case's
+        ``would_send``. The instance is read.
     """
+
+    dry_run: bool  # type: ignore[assignment]  # nothing in Airflow 3 calls the method of this name
 
     template_fields: Sequence[str] = ("servicenow_ticket_url", "findings", "project", "servicenow_conn_id")
     operator_extra_links = (ServiceNowRecordLink(),)
@@ -101,6 +128,7 @@ class ServiceNowAttachFindingsOperator(BaseOperator):
         findings: Any,
         project: str | None = None,
         servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        dry_run: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -108,6 +136,7 @@ class ServiceNowAttachFindingsOperator(BaseOperator):
         self.findings = findings
         self.project = project
         self.servicenow_conn_id = servicenow_conn_id
+        self.dry_run = dry_run
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Record it, deliver it, and return the case."""
@@ -125,10 +154,10 @@ class ServiceNowAttachFindingsOperator(BaseOperator):
             },
         )
 
-        def attaching(sides: Sides, caller: Caller) -> Answer:
+        def attaching(sides: Sides, _: Store, caller: Caller) -> Answer:
             return cases.attach_ticket(body, sides=sides, caller=caller)
 
-        (case,) = _ask(self, context, attaching, known=known)
+        (case,) = _ask(self, context, attaching, ids=ids, known=known)
         return case
 
 
@@ -141,7 +170,10 @@ class ServiceNowDetachFindingsOperator(BaseOperator):
 
     :param findings: Ids of up to 50 findings, or what Datadog's list or search endpoint returned. (templated)
     :param servicenow_conn_id: Where to look for the projects of the cases. (templated)
+    :param dry_run: Send nothing, write nothing down; log what would be sent.
     """
+
+    dry_run: bool  # type: ignore[assignment]  # nothing in Airflow 3 calls the method of this name
 
     template_fields: Sequence[str] = ("findings", "servicenow_conn_id")
     ui_color = "#d3eadf"
@@ -151,46 +183,47 @@ class ServiceNowDetachFindingsOperator(BaseOperator):
         *,
         findings: Any,
         servicenow_conn_id: str = ServiceNowHook.default_conn_name,
+        dry_run: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.findings = findings
         self.servicenow_conn_id = servicenow_conn_id
+        self.dry_run = dry_run
 
     def execute(self, context: Context) -> None:
         """Record it, and deliver the notes about it."""
         from airflow_provider_servicenow_dq import settings  # noqa: PLC0415 (DAG files pay for it)
         from airflow_provider_servicenow_dq.findings import asked, cases  # noqa: PLC0415 (loads SQLAlchemy)
-        from airflow_provider_servicenow_dq.hooks.store import open_store  # noqa: PLC0415 (loads SQLAlchemy)
 
         ids, _ = _ids_and_findings(self.findings)
         body = asked.read(
             asked.Detach, {"data": {"relationships": {"findings": _refs(ids)}, "type": "cases"}}
         )
 
-        def detaching(sides: Sides, caller: Caller) -> Answer:
-            store = open_store(needs_shared_store=True)
+        def detaching(sides: Sides, store: Store, caller: Caller) -> Answer:
             return cases.detach(body, sides=sides, store=store, namespace=settings.namespace(), caller=caller)
 
-        _ask(self, context, detaching)
+        _ask(self, context, detaching, ids=ids)
 
 
 def _ask(
-    operator: BaseOperator,
+    operator: _Asks,
     context: Context,
-    asking: Callable[[Sides, Caller], Answer],
+    asking: Callable[[Sides, Store, Caller], Answer],
     *,
+    ids: Sequence[str],
     known: Sequence[Anomaly] = (),
     content: str | None = None,
 ) -> list[dict[str, Any]]:
     """Ask, log what came of it, and return the cases as plain JSON; fail the task if not all was delivered.
 
-    :param known: What is known of the findings.
+    :param ids: Of the findings that are asked about.
+    :param known: What is known of them.
     :param content: Of a request that must not be answered twice: this task's, as long as it says the same.
     """
     from airflow_provider_servicenow_dq import settings  # noqa: PLC0415 (DAG files pay for it)
-    from airflow_provider_servicenow_dq.desk.desk import utc_now  # noqa: PLC0415 (loads SQLAlchemy)
-    from airflow_provider_servicenow_dq.findings import recording, wrong  # noqa: PLC0415 (loads SQLAlchemy)
+    from airflow_provider_servicenow_dq.findings import rehearsing, wrong  # noqa: PLC0415 (loads SQLAlchemy)
     from airflow_provider_servicenow_dq.findings.parties import Caller  # noqa: PLC0415 (as above)
     from airflow_provider_servicenow_dq.hooks.findings import open_sides  # noqa: PLC0415 (loads requests)
     from airflow_provider_servicenow_dq.hooks.store import open_store  # noqa: PLC0415 (loads SQLAlchemy)
@@ -198,18 +231,23 @@ def _ask(
     run = run_of(context)
     key = f"{run.task}|{content}" if content and "ti" in context else None
     caller = Caller(user_of(context) or "airflow", run, key)
-    with open_sides(operator.servicenow_conn_id) as sides:  # type: ignore[attr-defined]  # all of these have it
-        if known:
-            with open_store(needs_shared_store=True).begin() as connection:
-                recording.know(connection, known, namespace=settings.namespace(), now=utc_now())
-        try:
-            came = asking(sides, caller)
-        except (wrong.BadRequestError, wrong.NotFoundError) as error:
-            raise failure([str(error)], refused=True, retry_after=None) from error
-    shown = [
-        {"schema_version": SCHEMA_VERSION, **case.model_dump(mode="json", exclude_none=True)}
-        for case in came.cases
-    ]
+    try:
+        with open_sides(operator.servicenow_conn_id, only_reads=operator.dry_run) as sides:
+            store = open_store(needs_shared_store=True)
+            if operator.dry_run:
+                operator.log.info("Dry run: what follows is tried out, and nothing is sent")
+                namespace = settings.namespace()
+                with rehearsing.rehearsing(sides, store, ids, namespace=namespace, run=run) as rehearsal:
+                    _know(rehearsal.memory, known)
+                    came = asking(rehearsal.side, rehearsal.memory, caller)
+                say_writes(rehearsal.writes)
+                shown = [_rehearsed(case, rehearsal.writes) for case in came.cases]
+            else:
+                _know(store, known)
+                came = asking(sides, store, caller)
+                shown = [_plain(case) for case in came.cases]
+    except (wrong.BadRequestError, wrong.NotFoundError) as error:
+        raise failure([str(error)], refused=True, retry_after=None) from error
     _say(operator, context, shown)
     if came.failures:
         if "ti" in context:
@@ -218,7 +256,30 @@ def _ask(
     return shown
 
 
-def _say(operator: BaseOperator, context: Context, shown: Sequence[Mapping[str, Any]]) -> None:
+def _know(store: Store, known: Sequence[Anomaly]) -> None:
+    from airflow_provider_servicenow_dq import settings  # noqa: PLC0415 (DAG files pay for it)
+    from airflow_provider_servicenow_dq.desk.desk import utc_now  # noqa: PLC0415 (loads SQLAlchemy)
+    from airflow_provider_servicenow_dq.findings import recording  # noqa: PLC0415 (loads SQLAlchemy)
+
+    if known:
+        with store.begin() as connection:
+            recording.know(connection, known, namespace=settings.namespace(), now=utc_now())
+
+
+def _plain(case: CaseData) -> dict[str, Any]:
+    return {"schema_version": SCHEMA_VERSION, **case.model_dump(mode="json", exclude_none=True)}
+
+
+def _rehearsed(case: CaseData, writes: Sequence[Write]) -> dict[str, Any]:
+    """Return a case as one that is not there, with what would be sent for its ticket."""
+    plain = _plain(case)
+    ticket = plain["attributes"].pop("servicenow_ticket", {})
+    sys_id = ticket.get("result", {}).get("sys_id")
+    shown = [write.shown(_SHOWN) for write in writes if write.sys_id == sys_id]
+    return {**plain, "dry_run": True, "would_send": shown}
+
+
+def _say(operator: _Asks, context: Context, shown: Sequence[Mapping[str, Any]]) -> None:
     address = None
     for case in shown:
         ticket = case["attributes"].get("servicenow_ticket") or {"status": "no ticket"}

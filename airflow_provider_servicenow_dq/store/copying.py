@@ -65,6 +65,15 @@ def copy_work(
     _put(target, schema.ticket, tickets)
     _put(target, schema.link, links)
     _put(target, schema.known_note, _matching(source, schema.known_note, schema.known_note.c.ticket_id, ids))
+    in_cases = _matching(source, schema.case_finding, schema.case_finding.c.key, members)
+    found = {row["correlation_id"] for row in tickets} | correlations
+    cases = [
+        *_matching(source, schema.case, schema.case.c.id, {row["case_id"] for row in in_cases}),
+        *_matching(source, schema.case, schema.case.c.correlation_id, found),
+    ]
+    _put(target, schema.case, cases)
+    _put(target, schema.case_finding, in_cases)
+    _put(target, schema.case_number, _read(source, schema.case_number))
     sys_ids = {row["sys_id"] for row in tickets}
     said = (schema.change.c.instance == instance, schema.change.c.text_hash.is_not(None))
     _put(target, schema.change, _matching(source, schema.change, schema.change.c.sys_id, sys_ids, *said))

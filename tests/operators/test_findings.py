@@ -136,3 +136,23 @@ def test_a_finding_never_heard_of_fails_the_task_for_good(sandbox):
 def test_an_unknown_project_fails_the_task_for_good_and_names_the_nearest(sandbox):
     with pytest.raises(AirflowFailException, match="project not found"):
         create(item(ID), project="nobody").execute({})
+
+
+def test_a_dry_run_sends_nothing_and_says_what_it_would_send(sandbox, tmp_path):
+    create(item(ID, title="there")).execute({})
+    (there,) = incidents(sandbox)
+    before = len([each for each in sandbox.requests if each.method != "GET"])
+
+    (case,) = create(item(ID, "another", title="tried"), dry_run=True).execute({})
+    detach_try = ServiceNowDetachFindingsOperator(task_id="detach", findings=[ID], dry_run=True)
+    detach_try.execute({})
+
+    assert len([each for each in sandbox.requests if each.method != "GET"]) == before
+    assert case["dry_run"] is True
+    assert "servicenow_ticket" not in case["attributes"]
+    assert [(write["method"], write["values"]["short_description"]) for write in case["would_send"][:1]] == [
+        ("POST", "tried")
+    ]
+    assert there["number"] in str(case["would_send"])
+    real = create(item(ID, "another", title="tried")).execute({})
+    assert real[0]["attributes"]["key"] == "DQ-2"
