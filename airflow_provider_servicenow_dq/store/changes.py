@@ -134,12 +134,13 @@ def claim_echo(connection: Connection, instance: str, sys_id: str, key: str, tex
         _table.c.text_hash == text_hash,
         _table.c.echoed.is_(False),
     )
-    number = connection.execute(said).scalar_one()
-    if number is None:
-        return False
-    claimed = connection.execute(
-        _table.update()
-        .where(_table.c.instance == instance, _table.c.number == number, _table.c.echoed.is_(False))
-        .values(echoed=True)
-    )
-    return bool(claimed.rowcount)
+    while (number := connection.execute(said).scalar_one()) is not None:
+        claimed = connection.execute(
+            _table.update()
+            .where(_table.c.instance == instance, _table.c.number == number, _table.c.echoed.is_(False))
+            .values(echoed=True)
+        )
+        if claimed.rowcount:
+            return True
+        # Somebody was quicker; the same text may have been said again.
+    return False

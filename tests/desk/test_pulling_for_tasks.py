@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from pulls import by_hand, take, told
 from reporting import anomaly, incidents, report
@@ -156,6 +158,27 @@ def test_one_run_can_take_all_of_them(desk, airflow, add):
     add(*range(2100))
 
     assert len(run(desk, "one", airflow, all_of_them=True)) == 2100
+
+
+def test_while_changes_are_written_somewhere_no_transaction_is_open(desk, add, monkeypatch):
+    add(*range(1200))
+    taken = take(desk, all_of_them=True)
+    snapshot, open_now = type(desk.store).snapshot, []
+
+    @contextlib.contextmanager
+    def counted(store):
+        with snapshot(store) as connection:
+            open_now.append(store)
+            yield connection
+            open_now.pop()
+
+    monkeypatch.setattr(type(desk.store), "snapshot", counted)
+    names = []
+    for change in taking.read(desk, taken):
+        assert open_now == []
+        names.append(change["name"])
+
+    assert names == list(range(1200))
 
 
 def test_a_task_without_notes_is_told_the_columns_only(desk, airflow, add):

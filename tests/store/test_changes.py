@@ -85,3 +85,29 @@ def test_the_last_run_that_succeeded_is_not_forgotten(store, now):
         rows = connection.execute(sa.select(schema.taken.c.run).order_by(schema.taken.c.run)).scalars().all()
         assert rows == ["run 1", "run 2"]
         assert taken.succeeded_to(connection, consumer) == 2
+
+
+def test_of_two_who_hear_the_same_text_said_twice_each_takes_one_for_an_echo(store, open_store, now):
+    said = Change("incident", "a" * 32, "k" * 32, "comments", {"new": "still missing"}, text_hash="t" * 32)
+    with store.begin() as connection:
+        changes.add(connection, HOST, [said, said], now=now)
+    claimed = []
+
+    def claim(connection):
+        claimed.append(changes.claim_echo(connection, HOST, "a" * 32, "k" * 32, "t" * 32))
+
+    def claim_later():
+        with open_store().begin() as connection:
+            claim(connection)
+
+    other = threading.Thread(target=claim_later)
+    with store.begin() as connection:
+        claim(connection)
+        other.start()
+        other.join(0.5)
+        assert other.is_alive()
+    other.join()
+
+    assert claimed == [True, True]
+    claim_later()
+    assert claimed[2:] == [False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.store import changes, taken
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 #: As many changes an XCom holds, and so many bytes of JSON.
 MOST: Final = 1000
 MOST_BYTES: Final = 1_000_000
+
+#: Changes in hand at once.
+_READ_AT_ONCE: Final = 500
 
 #: Runs that Airflow is asked about in one request.
 _ASKED_AT_ONCE: Final = 50
@@ -81,18 +85,27 @@ def take(
 
 
 def read(desk: Desk, taking: Taking) -> Iterator[dict[str, Any]]:
-    """Yield the changes that were taken, in the order in which they became known."""
+    """Yield the changes that were taken, in the order in which they became known.
+
+    Whoever takes them may write them somewhere far away: no transaction is open meanwhile.
+    """
     consumer, stretch = taking.consumer, taking.stretch
-    with desk.store.snapshot() as connection:
-        for change in changes.read(
-            connection,
-            consumer.instance,
-            consumer.table,
-            after=stretch.after,
-            up_to=stretch.to,
-            besides=taking.besides,
-        ):
-            yield _told(change)
+    last = stretch.after
+    while True:
+        with desk.store.snapshot() as connection:
+            found = changes.read(
+                connection,
+                consumer.instance,
+                consumer.table,
+                after=last,
+                up_to=stretch.to,
+                besides=taking.besides,
+            )
+            page = list(islice(found, _READ_AT_ONCE))
+        yield from map(_told, page)
+        if len(page) < _READ_AT_ONCE:
+            return
+        last = page[-1].number
 
 
 def returned(desk: Desk, taking: Taking) -> None:
