@@ -159,16 +159,24 @@ def test_a_twin_that_somebody_has_worked_on_is_left_and_told_of(make_desk, harde
     assert "somebody has worked on it" in warning
 
 
-def test_a_twin_of_one_that_is_resolved_already_goes_as_well(make_desk, hardened, monkeypatch):
+@pytest.mark.parametrize("slow_by_s", [0, 60])
+def test_a_twin_of_one_that_is_resolved_already_goes_as_well(make_desk, hardened, monkeypatch, slow_by_s):
     def resolve_it(first):
         done = anomaly(status="resolved")
         push_status(make_desk("other"), [done], run=Run("dag", "push", "push"))
+        # Ours may look older than the one that was there before it.
+        hardened.configure(clock_offset_s=-slow_by_s)
 
-    first, second, opening = twin(hardened, make_desk, monkeypatch, after=resolve_it)
+    try:
+        both = twin(hardened, make_desk, monkeypatch, after=resolve_it)[:2]
+        resolved, gone = sorted(both, key=lambda each: each["state"])
+        again = report(make_desk("ours"), anomaly())
+    finally:
+        hardened.configure(clock_offset_s=0)
 
-    assert (first["state"], second["state"]) == ("6", "8")
-    assert [first["number"] in text for text in hardened.notes(second["sys_id"])] == [True]
-    assert opening.results[0]["ticket"]["ticket_number"] == first["number"]
+    assert (resolved["state"], gone["state"]) == ("6", "8")
+    assert [resolved["number"] in text for text in hardened.notes(gone["sys_id"])] == [True]
+    assert again.results[0]["ticket"]["ticket_number"] == resolved["number"]
 
 
 def test_a_successor_is_no_twin_of_the_one_that_it_follows(make_desk, hardened):

@@ -56,7 +56,7 @@ class BlindAccountError(DeliveryRefusedError):
 class Found:
     """The tickets of one problem that were opened at the same moment.
 
-    :param records: Those that are open, the first first; the first also when it is resolved or closed.
+    :param records: The one that stays, then the others that are open.
     :param touched: sys_ids of those on which people, or their rules, have worked.
     """
 
@@ -89,20 +89,16 @@ def find(desk: Desk, address: Address, entry: Entry) -> Found:
 
 
 def _born_together(rows: Sequence[dict[str, Any]], before: Collection[str] | None) -> list[dict[str, Any]]:
-    """Return the tickets that nobody knew of when ours was decided on, but for those that are over.
+    """Return the tickets that nobody knew of when ours was decided on, the one that stays first.
 
-    The first of them may be resolved by now, and is the one that stays all the same.
+    That is one that is resolved or closed by now, if there is any, else the oldest.
 
     :param before: sys_ids of those that were there; None where that was not written down.
     """
-    fresh = [
-        row for row in rows if row["sys_id"] not in (before or ()) and (row.get("state") or "") != CANCELED
-    ]
-    return [
-        row
-        for number, row in enumerate(fresh)
-        if is_worked_on(row.get("state") or "") or (number == 0 and before is not None)
-    ]
+    fresh = [row for row in rows if row["sys_id"] not in (before or ()) and row.get("state") != CANCELED]
+    still_open = [row for row in fresh if is_worked_on(row.get("state") or "")]
+    ended = [row for row in fresh if row not in still_open] if before is not None else []
+    return [*ended[:1], *still_open]
 
 
 def _is_touched(row: dict[str, Any], ours: Collection[str], our_notes: int) -> bool:
@@ -112,7 +108,7 @@ def _is_touched(row: dict[str, Any], ours: Collection[str], our_notes: int) -> b
 
 
 def plan(connection: Connection, desk: Desk, entry: Entry, found: Found) -> None:
-    """Write down which tickets are to be canceled: all but the first, as long as only we know them.
+    """Write down which tickets are to be canceled: all but the one that stays, as long as only we know them.
 
     What was reported on a ticket that goes belongs to the one that stays.
     """
