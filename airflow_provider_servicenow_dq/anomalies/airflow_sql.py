@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_servicenow_dq.anomalies import airflow_sql_shapes as shapes
 from airflow_provider_servicenow_dq.anomalies.foreign import Foreign, option
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Pass, Report, Severity
 from airflow_provider_servicenow_dq.anomalies.values import short_id
@@ -19,21 +20,8 @@ from airflow_provider_servicenow_dq.anomalies.values import short_id
 SOURCE = "airflow_sql"
 
 _SEVERITIES = {"error": Severity.HIGH, "warn": Severity.MEDIUM, "info": Severity.LOW}
-_COMPARISONS = {"equal_to": "", "greater_than": ">", "geq_to": ">=", "less_than": "<", "leq_to": "<="}
 # What fits 64 bits; PostgreSQL sums into decimals, which are spelled out the same.
 _WHOLE = re.compile(r"[0-9]{1,18}")
-_RESULT_FIELDS = (
-    "name",
-    "check_type",
-    "success",
-    "severity",
-    "column",
-    "table",
-    "expected",
-    "actual",
-    "content",
-)
-_TASK_FIELDS = {"check_results", "column_mapping", "checks", "exception"}
 # How the operators begin when a check ran and failed; any other exception means that it could not run.
 _RAN_AND_FAILED = ("Test failed.", "The following tests have failed", 'Threshold Check: "')
 
@@ -66,11 +54,15 @@ def recognises(payload: object) -> bool:
     if isinstance(payload, BaseException):
         # Pandera's errors carry their results.
         return not hasattr(payload, "failure_cases")
-    if _is_result(payload):
+    if shapes.is_result(payload):
         return True
     if not isinstance(payload, Mapping):
         return False
-    return _is_failed_task(payload) or _is_mapping_of_checks(payload) or _is_column_mapping(payload)
+    return (
+        shapes.is_failed_task(payload)
+        or shapes.is_mapping_of_checks(payload)
+        or shapes.is_column_mapping(payload)
+    )
 
 
 def read(
@@ -105,17 +97,17 @@ def read(
     task.dataset.text_or_none()
     if isinstance(payload, (list, tuple)):
         return _results(top.each(), task)
-    if _is_result(payload):
+    if shapes.is_result(payload):
         return _results([top], task)
     if isinstance(payload, (BaseException, str)):
         return Report(anomalies=[_from_exception(top, task)])
     if isinstance(payload, Mapping):
-        if _is_failed_task(payload):
+        if shapes.is_failed_task(payload):
             return _failed_task(top, task)
-        if _is_mapping_of_checks(payload):
-            return _mapping(_checks(top), task)
-        if _is_column_mapping(payload):
-            return _mapping(_column_checks(top), task)
+        if shapes.is_mapping_of_checks(payload):
+            return _mapping(shapes.table_checks(top), task)
+        if shapes.is_column_mapping(payload):
+            return _mapping(shapes.column_checks(top), task)
     raise top.refuse("check results, a check mapping or an exception is due here")
 
 
@@ -131,7 +123,7 @@ def _failed_task(place: Foreign, given: _Task) -> Report:
     if results:
         report = _results(results, task)
     else:
-        checks = [*_column_checks(place.at("column_mapping")), *_checks(place.at("checks"))]
+        checks = [*shapes.column_checks(place.at("column_mapping")), *shapes.table_checks(place.at("checks"))]
         report = _mapping(checks, task)
     exception = place.at("exception")
     if exception.value is not None and not report.anomalies:
@@ -145,7 +137,7 @@ def _results(places: Iterable[Foreign], task: _Task) -> Report:
     passes: list[Pass] = []
     passed = 0
     for place in places:
-        result = _as_dict(place)
+        result = shapes.as_dict(place)
         if result.at("success").flag():
             passed += 1
             passes += result.passes(_identity_of_result, result, task)
@@ -194,11 +186,7 @@ def _mapping(checks: Iterable[tuple[str, str | None, Foreign]], task: _Task) -> 
 def _from_check(name: str, column: str | None, check: Foreign, task: _Task) -> Anomaly:
     result = check.at("result")
     statement = check.at("check_statement").text_or_none()
-    expected = statement or ", ".join(
-        f"{sign}{check.at(key).scalar_text()}"
-        for key, sign in _COMPARISONS.items()
-        if check.at(key).value is not None
-    )
+    expected = statement or shapes.wanted(check)
     counts_nulls = name.endswith(".null_check") and check.at("equal_to").value == 0
     return _anomaly(
         check,
@@ -276,55 +264,3 @@ def _name_at(place: Foreign) -> Foreign:
 def _sentence(check: str, expected: str | None, actual: str | None) -> str:
     wanted = f" expected {expected}," if expected else ""
     return f"{check}:{wanted} got {'nothing' if actual is None else actual}"
-
-
-def _column_checks(mapping: Foreign) -> list[tuple[str, str | None, Foreign]]:
-    # Named as common-sql names the same checks in check_results.
-    return [
-        (f"{column}.{check}", column, place)
-        for column, checks in mapping.entries()
-        for check, place in checks.entries()
-    ]
-
-
-def _checks(mapping: Foreign) -> list[tuple[str, str | None, Foreign]]:
-    return [(check, None, place) for check, place in mapping.entries()]
-
-
-def _as_dict(place: Foreign) -> Foreign:
-    if not _is_result(place.value) or isinstance(place.value, Mapping):
-        return place
-    fields = {field: getattr(place.value, field, None) for field in _RESULT_FIELDS}
-    return Foreign(place.source, place.path, fields)
-
-
-def _is_result(value: object) -> bool:
-    required = ("name", "check_type", "success")
-    if isinstance(value, Mapping):
-        return all(field in value for field in required)
-    return all(hasattr(value, field) for field in required)
-
-
-def _is_failed_task(payload: Mapping[Any, Any]) -> bool:
-    # Soda's scans have "checks" as well, as a list, and its contracts have "check_results".
-    if isinstance(payload.get("checks"), (list, tuple)) or {"check_collection", "contract"} & payload.keys():
-        return False
-    return bool(_TASK_FIELDS & payload.keys())
-
-
-def _is_mapping_of_checks(payload: Mapping[Any, Any]) -> bool:
-    return bool(payload) and all(
-        isinstance(check, Mapping) and "check_statement" in check for check in payload.values()
-    )
-
-
-def _is_column_mapping(payload: Mapping[Any, Any]) -> bool:
-    columns = payload.values()
-    return bool(payload) and all(
-        isinstance(checks, Mapping) and checks and all(_is_column_check(check) for check in checks.values())
-        for checks in columns
-    )
-
-
-def _is_column_check(check: object) -> bool:
-    return isinstance(check, Mapping) and any(comparison in check for comparison in _COMPARISONS)

@@ -8,19 +8,18 @@ again, unless a person has ``discarded`` them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.store import schema
+from airflow_provider_servicenow_dq.store import intents, schema
 from airflow_provider_servicenow_dq.store.bulk import batches, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy.engine import Connection, Row
+    from sqlalchemy.engine import Connection
 
 PENDING: Final = "pending"
 SENDING: Final = "sending"
@@ -57,17 +56,14 @@ UNKNOWN: Final = "unknown"
 #: What belongs to the making of a ticket goes before what waits for it.
 _FIRST: Final = (TWINS, CANCEL)
 
+# Whoever works with the outbox has from here what it holds.
+Address = intents.Address
+Draft = intents.Draft
+Entry = intents.Entry
+at_address = intents.at_address
+entry_of = intents.entry_of
+
 _table: Final = schema.outbox
-
-
-def at_address(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions for rows of one address, which is bound, in any table that has addresses."""
-    return (
-        table.c.instance == sa.bindparam("at_instance"),
-        table.c.table_name == sa.bindparam("at_table"),
-        table.c.correlation_id == sa.bindparam("at_correlation_id"),
-    )
-
 
 # Each ticket needs these a dozen times. To put a statement together takes longer than to execute it.
 _OF_IDS: Final = sa.select(_table).where(_table.c.id.in_(sa.bindparam("ids", expanding=True)))
@@ -97,52 +93,6 @@ _START: Final = (
 )
 
 
-class Address(NamedTuple):
-    """What is claimed, and within which order holds: all tickets of one correlation id on one instance."""
-
-    instance: str
-    table: str
-    correlation_id: str
-
-    @property
-    def bound(self) -> dict[str, str]:
-        """What :func:`at_address` is executed with."""
-        return {f"at_{name}": value for name, value in self._asdict().items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An intent that is about to be recorded."""
-
-    address: Address
-    idempotency_key: str
-    kind: str
-    payload: Mapping[str, Any]
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An intent as recorded."""
-
-    id: int
-    address: Address
-    idempotency_key: str
-    kind: str
-    state: str
-    payload: dict[str, Any]
-    key: str | None
-    attempts: int
-    recorded_by: str
-    write: dict[str, Any] | None = None
-    tried_at: datetime | None = None
-    settled_at: datetime | None = None
-    action: str | None = None
-    ticket_id: int | None = None
-    message: str | None = None
-    warnings: list[str] = field(default_factory=list)
-
-
 def record(
     connection: Connection, drafts: Sequence[Draft], *, recorded_by: str, now: datetime
 ) -> list[Entry]:
@@ -155,20 +105,21 @@ def record(
     :param recorded_by: Who intends it: the task instance.
     """
     found: dict[tuple[str, str, str], Entry] = {}
+    new = {"state": PENDING, "attempts": 0, "recorded_at": now, "recorded_by": recorded_by}
     for batch in batches(drafts):
-        known = {_identity(entry): entry for entry in _find(connection, batch)}
-        again = [draft for draft in batch if _draft_identity(draft) in known]
-        open_again = [draft for draft in again if known[_draft_identity(draft)].state not in ENDED]
+        known = {entry.identity: entry for entry in _find(connection, batch)}
+        again = [draft for draft in batch if draft.identity in known]
+        open_again = [draft for draft in again if known[draft.identity].state not in ENDED]
         _renew(connection, open_again, known, recorded_by, now)
         # In one order for all, like everything that locks several rows: else two wait for each other. On one
         # ticket the order is the caller's.
         fresh = sorted(
-            (_row(draft, recorded_by, now) for draft in batch if _draft_identity(draft) not in known),
+            ({**intents.row_of(draft), **new} for draft in batch if draft.identity not in known),
             key=lambda row: str(row["correlation_id"]),
         )
         upsert(connection, _table, fresh, keys=("instance", "table_name", "idempotency_key"))
-        found.update((_identity(entry), entry) for entry in _find(connection, batch))
-    return [found[_draft_identity(draft)] for draft in drafts]
+        found.update((entry.identity, entry) for entry in _find(connection, batch))
+    return [found[draft.identity] for draft in drafts]
 
 
 def is_recorded(connection: Connection, draft: Draft) -> bool:
@@ -180,8 +131,8 @@ def new_ones(connection: Connection, drafts: Iterable[Draft]) -> list[Draft]:
     """Return the intents that were never written down before."""
     fresh: list[Draft] = []
     for batch in batches(drafts):
-        known = {_identity(entry) for entry in _find(connection, batch)}
-        fresh += (draft for draft in batch if _draft_identity(draft) not in known)
+        known = {entry.identity for entry in _find(connection, batch)}
+        fresh += (draft for draft in batch if draft.identity not in known)
     return fresh
 
 
@@ -192,11 +143,11 @@ def _renew(
     recorded_by: str,
     now: datetime,
 ) -> None:
-    open_ids = [known[_draft_identity(draft)].id for draft in drafts]
+    open_ids = [known[draft.identity].id for draft in drafts]
     # Locked and read again: meanwhile somebody may have sent it, or given it up.
     locked = {entry.id: entry for entry in _lock(connection, open_ids)}
     for draft in drafts:
-        entry = locked[known[_draft_identity(draft)].id]
+        entry = locked[known[draft.identity].id]
         # To record it again says nothing about whether it arrived; only a person may decide to send it again.
         if entry.state in ENDED or (entry.state == DEAD and entry.action == UNKNOWN):
             continue
@@ -295,49 +246,3 @@ def _find(connection: Connection, drafts: Sequence[Draft]) -> Iterator[Entry]:
     for instance, table in places:
         of = {"of_instance": instance, "of_table": table, "keys": keys}
         yield from map(entry_of, connection.execute(_OF_IDENTITIES, of))
-
-
-def _identity(entry: Entry) -> tuple[str, str, str]:
-    return entry.address.instance, entry.address.table, entry.idempotency_key
-
-
-def _draft_identity(draft: Draft) -> tuple[str, str, str]:
-    return draft.address.instance, draft.address.table, draft.idempotency_key
-
-
-def _row(draft: Draft, recorded_by: str, now: datetime) -> dict[str, Any]:
-    return {
-        "instance": draft.address.instance,
-        "table_name": draft.address.table,
-        "correlation_id": draft.address.correlation_id,
-        "idempotency_key": draft.idempotency_key,
-        "key": draft.key,
-        "kind": draft.kind,
-        "state": PENDING,
-        "payload": dict(draft.payload),
-        "attempts": 0,
-        "recorded_at": now,
-        "recorded_by": recorded_by,
-    }
-
-
-def entry_of(row: Row[Any]) -> Entry:
-    """Return a row of the table as an entry."""
-    return Entry(
-        id=row.id,
-        address=Address(row.instance, row.table_name, row.correlation_id),
-        idempotency_key=row.idempotency_key,
-        kind=row.kind,
-        state=row.state,
-        payload=row.payload,
-        key=row.key,
-        attempts=row.attempts,
-        recorded_by=row.recorded_by,
-        write=row.write,
-        tried_at=row.tried_at,
-        settled_at=row.settled_at,
-        action=row.action,
-        ticket_id=row.ticket_id,
-        message=row.message,
-        warnings=row.warnings or [],
-    )

@@ -54,3 +54,21 @@ def listing():
         }
 
     return build
+
+
+@pytest.fixture
+def full(payload):
+    """A validation of Great Expectations with all its fields, in result format SUMMARY."""
+    return payload("gx-flights-validation-summary")
+
+
+@pytest.fixture
+def described(payload):
+    """The same validation as ``CheckpointResult.describe()`` reduces it."""
+    return payload("gx-flights-checkpoint-describe")
+
+
+@pytest.fixture
+def xcom(payload):
+    """What an operator of GX's provider pushes to XCom."""
+    return payload("airflow-xcom-gx_validate_dataframe")

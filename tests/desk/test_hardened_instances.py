@@ -9,6 +9,8 @@ import pytest
 from reporting import actions, anomaly, incidents, report
 
 from airflow_provider_servicenow_dq.desk.delivery import send
+from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.desk.push import push_status
 from airflow_provider_servicenow_dq.store import instances, letters
 
 
@@ -155,6 +157,36 @@ def test_a_twin_that_somebody_has_worked_on_is_left_and_told_of(make_desk, harde
     (warning,) = opening.results[0]["warnings"]
     assert touched["number"] in warning
     assert "somebody has worked on it" in warning
+
+
+@pytest.mark.parametrize("slow_by_s", [0, 60])
+def test_a_twin_of_one_that_is_resolved_already_goes_as_well(make_desk, hardened, monkeypatch, slow_by_s):
+    def resolve_it(first):
+        done = anomaly(status="resolved")
+        push_status(make_desk("other"), [done], run=Run("dag", "push", "push"))
+        # Ours may look older than the one that was there before it.
+        hardened.configure(clock_offset_s=-slow_by_s)
+
+    try:
+        both = twin(hardened, make_desk, monkeypatch, after=resolve_it)[:2]
+        resolved, gone = sorted(both, key=lambda each: each["state"])
+        again = report(make_desk("ours"), anomaly())
+    finally:
+        hardened.configure(clock_offset_s=0)
+
+    assert (resolved["state"], gone["state"]) == ("6", "8")
+    assert [resolved["number"] in text for text in hardened.notes(gone["sys_id"])] == [True]
+    assert again.results[0]["ticket"]["ticket_number"] == resolved["number"]
+
+
+def test_a_successor_is_no_twin_of_the_one_that_it_follows(make_desk, hardened):
+    desk = make_desk()
+    report(desk, anomaly())
+    push_status(desk, [anomaly(status="resolved")], run=Run("dag", "push", "push"))
+
+    report(desk, anomaly(hour=9_000), run="later", on_refire="new")
+
+    assert [each["state"] for each in incidents(hardened)] == ["6", "1"]
 
 
 def test_a_note_of_our_own_does_not_make_a_twin_look_touched(make_desk, hardened, monkeypatch):

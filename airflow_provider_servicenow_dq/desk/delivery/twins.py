@@ -13,11 +13,11 @@ from airflow_provider_servicenow_dq.exceptions import DeliveryRefusedError
 from airflow_provider_servicenow_dq.store import outbox
 from airflow_provider_servicenow_dq.store import twins as twin_store
 from airflow_provider_servicenow_dq.store.outbox import Draft
-from airflow_provider_servicenow_dq.tickets.incident import NEW, is_worked_on
+from airflow_provider_servicenow_dq.tickets.incident import CANCELED, NEW, is_worked_on
 from airflow_provider_servicenow_dq.tickets.notes import twin_note
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -54,9 +54,9 @@ class BlindAccountError(DeliveryRefusedError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The tickets of one problem.
+    """The tickets of one problem that were opened at the same moment.
 
-    :param records: Those that are open, the first first.
+    :param records: The one that stays, then the others that are open.
     :param touched: sys_ids of those on which people, or their rules, have worked.
     """
 
@@ -64,29 +64,41 @@ class Found:
     touched: Collection[str]
 
 
-def find(desk: Desk, address: Address, ours: str) -> Found:
+def find(desk: Desk, address: Address, entry: Entry) -> Found:
     """Look again after a create.
 
-    :param ours: sys_id of the ticket that we have just made.
+    :param entry: Says which ticket we have made, and which were there when we decided to.
     :raises BlindAccountError: If it cannot be found.
     """
+    ours, before = entry.payload["sys_id"], entry.payload.get("before")
     rows = lookup.find_rows(desk, address)
     if ours not in {row["sys_id"] for row in rows}:
         raise BlindAccountError(
             f"A ticket was created in {address.table}, and the account cannot find it by its correlation_id. "
             "It needs read access to what it creates; nothing more is opened until it has it."
         )
-    still_open = [row for row in rows if is_worked_on(row.get("state") or "")]
-    if len(still_open) < 2:  # noqa: PLR2004 (one ticket has no twin)
-        return Found(still_open, ())
-    notes = lookup.count_texts(desk, address.table, still_open)
+    twins = _born_together(rows, before)
+    if len(twins) < 2:  # noqa: PLR2004 (one ticket has no twin)
+        return Found(twins, ())
+    notes = lookup.count_texts(desk, address.table, twins)
     names = our_names(desk)
     touched = {
-        row["sys_id"]
-        for row in still_open
-        if _is_touched(row, names, notes.get(row["sys_id"], Counter()).total())
+        row["sys_id"] for row in twins if _is_touched(row, names, notes.get(row["sys_id"], Counter()).total())
     }
-    return Found(still_open, touched)
+    return Found(twins, touched)
+
+
+def _born_together(rows: Sequence[dict[str, Any]], before: Collection[str] | None) -> list[dict[str, Any]]:
+    """Return the tickets that nobody knew of when ours was decided on, the one that stays first.
+
+    That is one that is resolved or closed by now, if there is any, else the oldest.
+
+    :param before: sys_ids of those that were there; None where that was not written down.
+    """
+    fresh = [row for row in rows if row["sys_id"] not in (before or ()) and row.get("state") != CANCELED]
+    still_open = [row for row in fresh if is_worked_on(row.get("state") or "")]
+    ended = [row for row in fresh if row not in still_open] if before is not None else []
+    return [*ended[:1], *still_open]
 
 
 def _is_touched(row: dict[str, Any], ours: Collection[str], our_notes: int) -> bool:
@@ -96,7 +108,7 @@ def _is_touched(row: dict[str, Any], ours: Collection[str], our_notes: int) -> b
 
 
 def plan(connection: Connection, desk: Desk, entry: Entry, found: Found) -> None:
-    """Write down which tickets are to be canceled: all but the first, as long as only we know them.
+    """Write down which tickets are to be canceled: all but the one that stays, as long as only we know them.
 
     What was reported on a ticket that goes belongs to the one that stays.
     """

@@ -98,7 +98,7 @@ def ask(desk: Desk, address: Address, wanted: Needs) -> Asked:
     return Asked(
         names=names,
         ambiguous=ambiguous,
-        twins=twins.find(desk, address, wanted.twins.payload["sys_id"]) if wanted.twins else None,
+        twins=twins.find(desk, address, wanted.twins) if wanted.twins else None,
         close_code=_close_code(desk, address.table) if wanted.close_code else None,
         standing={sys_id: linking.stands(desk, address, sys_id) for sys_id in wanted.linked},
     )

@@ -66,7 +66,7 @@ def created(
         if (text := write["fields"].get(journal)) and journal in record:
             tickets.know_note(connection, ticket.id, notes.note_hash(journal, text))
     if not honours:
-        _doubt_that_it_is_alone(connection, address, ticket, entries[0], now=now)
+        _doubt_that_it_is_alone(connection, address, ticket, entries[0], before=write["existing"], now=now)
     moves.link(connection, ticket, entries, now=now)
     sent = {name: value for name, value in write["fields"].items() if complete or name in record}
     missing = dropped(sent, record, wish=entries[0].payload.get("wish"))
@@ -86,10 +86,20 @@ def created(
 
 
 def _doubt_that_it_is_alone(
-    connection: Connection, address: Address, ticket: Ticket, entry: Entry, *, now: datetime
+    connection: Connection,
+    address: Address,
+    ticket: Ticket,
+    entry: Entry,
+    *,
+    before: Sequence[str],
+    now: datetime,
 ) -> None:
-    """Write down that the instance has to be asked for twins, so that nobody's death forgets it."""
-    draft = outbox.Draft(address, f"twins|{ticket.sys_id}", outbox.TWINS, {"sys_id": ticket.sys_id})
+    """Write down that the instance has to be asked for twins, so that nobody's death forgets it.
+
+    :param before: sys_ids of the tickets that were there when it was decided to open one.
+    """
+    payload = {"sys_id": ticket.sys_id, "before": list(before)}
+    draft = outbox.Draft(address, f"twins|{ticket.sys_id}", outbox.TWINS, payload)
     outbox.record(connection, [draft], recorded_by=entry.recorded_by, now=now)
 
 
