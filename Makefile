@@ -57,6 +57,7 @@ clean: ## Remove what demo and up left behind; the virtual environment stays
 $(READY): requirements/bootstrap.txt requirements/airflow-3.3.txt pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv (the first time takes a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --no-cache-dir -r requirements/bootstrap.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/airflow-3.3.txt
+	@# Compiled now, for all: where nothing is written beside sources, each start of Airflow compiles for 3 s.
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements/airflow-3.3.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@

@@ -14,8 +14,8 @@ if "airflow" in sys.modules:
     msg = "airflow was imported before tests/conftest.py could give it a home of its own"
     raise RuntimeError(msg)
 
-#: Every room may keep its stores in either database.
-pytest_plugins = ("databases",)
+#: Every room may keep its stores in either database, and run DAGs.
+pytest_plugins = ("airflow_databases", "databases")
 
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
 

@@ -11,12 +11,15 @@ import subprocess
 import tempfile
 import uuid
 import warnings
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.store import schema
+from airflow_provider_servicenow_dq.store import store as store_module
 from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
@@ -118,6 +121,34 @@ def postgres() -> Iterator[Postgres]:
 def database_kind(request: pytest.FixtureRequest) -> str:
     """The kind of database that the test's stores are kept in."""
     return request.param
+
+
+class _Compiled(dict[Any, Any]):
+    """What SQLAlchemy has compiled for all stores of a kind: by itself each spends a quarter of a test on it.
+
+    SQLAlchemy looks it up by an engine's dialect and the statement. The dialects of our engines are alike.
+    """
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: tuple[Any, ...], value: Any) -> None:
+        super().__setitem__(key[1:], value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once() -> Iterator[None]:
+    """Let all stores of a process share what is compiled, as one store does that serves a process."""
+    compiled: defaultdict[tuple[str, str], _Compiled] = defaultdict(_Compiled)
+    real = store_module._create_engine
+
+    def create(url: sa.URL, name: str) -> sa.Engine:
+        engine = real(url, name)
+        engine.update_execution_options(compiled_cache=compiled[engine.name, engine.driver])
+        return engine
+
+    with patch.object(store_module, "_create_engine", create):
+        yield
 
 
 @pytest.fixture(scope="session")

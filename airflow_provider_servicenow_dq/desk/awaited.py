@@ -62,7 +62,7 @@ def tickets_of(desk: Desk, anomalies: Sequence[Anomaly], *, project: Project, ru
 def _linked(desk: Desk, keys: Iterable[str]) -> dict[str, list[Awaited]]:
     """Return the tickets that the store knows of each anomaly."""
     with desk.store.snapshot() as connection:
-        homes = {key: tickets.addresses_of_key(connection, key, instance=desk.host) for key in sorted(keys)}
+        homes = tickets.addresses_of_keys(connection, keys, instance=desk.host)
         by_table: dict[str, set[Address]] = defaultdict(set)
         for address in (address for addresses in homes.values() for address in addresses):
             by_table[address.table].add(address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, get_args
@@ -196,19 +196,23 @@ def push(desk: Desk, anomalies: Sequence[Anomaly], drafting: Drafting, *, rules:
 
 def _unknown(desk: Desk, own: Mapping[str, Address]) -> list[Address]:
     """Return where to look for tickets of anomalies of which this store knows neither one nor a report."""
-    unknown = []
+    unknown: list[Address] = []
     for batch in batches(own.items()):
         with desk.store.begin() as connection:
-            for key, address in batch:
-                if not _homes(connection, key, instance=address.instance, table=address.table):
-                    unknown.append(address)
+            homes = _homes(connection, dict(batch), instance=desk.host, table=batch[0][1].table)
+        unknown += (address for key, address in batch if not homes[key])
     return unknown
 
 
-def _homes(connection: Connection, key: str, *, instance: str, table: str) -> list[Address]:
-    """Return where an anomaly's tickets are, or are to come."""
-    linked = tickets.addresses_of_key(connection, key, instance=instance)
-    return linked or recorded.reports_of(connection, [key], instance=instance, table=table)
+def _homes(
+    connection: Connection, keys: Iterable[str], *, instance: str, table: str
+) -> dict[str, list[Address]]:
+    """Return where anomalies' tickets are, or are to come."""
+    linked = tickets.addresses_of_keys(connection, keys, instance=instance)
+    return {
+        key: linked.get(key) or recorded.reports_of(connection, [key], instance=instance, table=table)
+        for key in keys
+    }
 
 
 def _record(
@@ -223,11 +227,13 @@ def _record(
     """Write the intents of these anomalies down; return them with whether they were there before."""
     made: dict[int, list[Draft]] = {}
     with desk.store.begin() as connection:
+        wanted = {keys[id(anomaly)] for anomaly in anomalies}
+        homes = _homes(connection, wanted, instance=desk.host, table=table)
         # In one order for all: two transactions that lock rows in different orders wait for each other.
         for anomaly in sorted(anomalies, key=lambda each: keys[id(each)]):
-            homes = _homes(connection, keys[id(anomaly)], instance=desk.host, table=table)
+            key = keys[id(anomaly)]
             made[id(anomaly)] = [
-                draft for home in homes for draft in drafting(connection, anomaly, keys[id(anomaly)], home)
+                draft for home in homes[key] for draft in drafting(connection, anomaly, key, home)
             ]
         drafts = [draft for anomaly in anomalies for draft in made[id(anomaly)]]
         echoes = echo.among(connection, drafts)

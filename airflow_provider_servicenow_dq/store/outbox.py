@@ -131,7 +131,16 @@ def record(
 
 def is_recorded(connection: Connection, draft: Draft) -> bool:
     """Whether an intent was written down before, whatever has become of it."""
-    return any(True for _ in _find(connection, [draft]))
+    return not new_ones(connection, [draft])
+
+
+def new_ones(connection: Connection, drafts: Iterable[Draft]) -> list[Draft]:
+    """Return the intents that were never written down before."""
+    fresh: list[Draft] = []
+    for batch in batches(drafts):
+        known = {_identity(entry) for entry in _find(connection, batch)}
+        fresh += (draft for draft in batch if _draft_identity(draft) not in known)
+    return fresh
 
 
 def _renew(

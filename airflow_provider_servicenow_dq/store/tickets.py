@@ -151,15 +151,21 @@ def of_keys(connection: Connection, keys: Iterable[str], *, instance: str, table
     return newest
 
 
-def addresses_of_key(connection: Connection, key: str, *, instance: str) -> list[Address]:
-    """Return where the tickets are that an anomaly is linked to, the newest first."""
-    rows = connection.execute(
-        sa.select(_table.c.table_name, _table.c.correlation_id)
-        .join(schema.link, _table.c.id == schema.link.c.ticket_id)
-        .where(schema.link.c.key == key, _table.c.instance == instance)
-        .order_by(_table.c.id.desc())
-    )
-    return list(dict.fromkeys(Address(instance, row.table_name, row.correlation_id) for row in rows))
+def addresses_of_keys(
+    connection: Connection, keys: Iterable[str], *, instance: str
+) -> dict[str, list[Address]]:
+    """Return where the tickets are that anomalies are linked to, the newest first; of others nothing."""
+    found: dict[str, dict[Address, None]] = {}
+    for batch in batches(keys):
+        rows = connection.execute(
+            sa.select(schema.link.c.key, _table.c.table_name, _table.c.correlation_id)
+            .join(_table, _table.c.id == schema.link.c.ticket_id)
+            .where(schema.link.c.key.in_(batch), _table.c.instance == instance)
+            .order_by(_table.c.id.desc())
+        )
+        for row in rows:
+            found.setdefault(row.key, {})[Address(instance, row.table_name, row.correlation_id)] = None
+    return {key: list(addresses) for key, addresses in found.items()}
 
 
 def opened_in(connection: Connection, run: str, *, instance: str, besides: str) -> int:

@@ -12,14 +12,6 @@ from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 DAGS = Path(__file__).parent.parent.parent / "dags"
 
 
-@pytest.fixture(scope="session")
-def airflow_database():
-    """Migrate the database of this test run's own Airflow, once."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
 @pytest.fixture(scope="module")
 def sandbox(airflow_database, tmp_path_factory):
     """A ServiceNow that the DAGs of one module share, and the environment that leads them to it."""

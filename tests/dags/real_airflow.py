@@ -39,18 +39,24 @@ class RealAirflow:
         self._stack = stack
         self._url = url
         self._session = requests.Session()
-        token = self._session.post(f"{url}/auth/token", json={"username": user, "password": user}, timeout=30)
-        self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+        token = self._answer("POST", "auth/token", {"username": user, "password": user})["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {token}"
 
     def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
-        """Ask the API until it answers: two who write to SQLite at once may end in a 500 for one of them.
+        """Ask the public API."""
+        return self._answer(method or ("GET" if body is None else "POST"), f"api/v2/{path}", body)
+
+    def _answer(self, verb: str, path: str, body: Any) -> Any:
+        """Ask until there is an answer: two who write to SQLite at once may end in a 500 for one of them.
 
         That something is there already (409) is then an answer as well.
         """
-        verb = method or ("GET" if body is None else "POST")
 
         def told() -> Any:
-            answer = self._session.request(verb, f"{self._url}/api/v2/{path}", json=body, timeout=30)
+            try:
+                answer = self._session.request(verb, f"{self._url}/{path}", json=body, timeout=30)
+            except requests.RequestException:
+                return None
             if answer.status_code >= 500:
                 return None
             assert answer.ok or answer.status_code == 409, f"{path}: {answer.status_code} {answer.text}"
@@ -94,7 +100,7 @@ class RealAirflow:
             self._stack.check()
             if told := is_so():
                 return told
-            time.sleep(0.5)
+            time.sleep(0.3)
         raise AssertionError(f"in vain: {what}")
 
     def finish(self, dag_id: str, run_id: str) -> dict[str, str]:
@@ -109,16 +115,23 @@ class RealAirflow:
 
 
 @contextlib.contextmanager
-def running(home: Path, dags: Path, settings: Mapping[str, str], *, user: str) -> Iterator[RealAirflow]:
+def running(
+    home: Path, dags: Path, settings: Mapping[str, str], *, database: str, user: str
+) -> Iterator[RealAirflow]:
     """Run an Airflow for the length of the block; none of its processes outlives it.
 
+    :param database: URL of a migrated database that nobody else uses.
     :param user: Who may log in, with their name as password.
     """
     port = free_port(0)
     url = f"http://127.0.0.1:{port}"
     (home / "passwords.json").write_text(json.dumps({user: user}))
     env = airflow_settings(home) | {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        # Each process that runs tasks has to load everything anew before its first.
+        "AIRFLOW__CORE__PARALLELISM": "3",
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "2",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
@@ -133,8 +146,8 @@ def running(home: Path, dags: Path, settings: Mapping[str, str], *, user: str) -
         **settings,
     }
     airflow = program("airflow")
-    with _own_signals(), Stack(env, home / "logs") as stack:
-        stack.run("db-migrate", airflow, "db", "migrate")
+    # The triggerer takes ten seconds to end of itself, when nothing is left to be seen.
+    with _own_signals(), Stack(env, home / "logs", grace_s=3) as stack:
         stack.start("api-server", airflow, "api-server")
         stack.start("scheduler", airflow, "scheduler", "--skip-serve-logs")
         stack.start("dag-processor", airflow, "dag-processor")

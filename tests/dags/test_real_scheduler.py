@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -27,7 +28,7 @@ from airflow_provider_servicenow_dq.sensors.servicenow import ServiceNowIncident
 @dag(schedule=None, catchup=False, params={"incident": ""})
 def wait_for_ticket():
     ServiceNowIncidentStateSensor(
-        task_id="wait", incident="{{ params.incident }}", deferrable=True, poke_interval=5, retries=1
+        task_id="wait", incident="{{ params.incident }}", deferrable=True, poke_interval=2, retries=1
     )
 
 
@@ -46,6 +47,15 @@ def on_changes():
 wait_for_ticket()
 on_changes()
 """
+ALL_DAGS = {
+    "anomalies_to_asset",
+    "approve_before_creating",
+    "create_ticket",
+    "on_changes",
+    "servicenow_sync",
+    "tickets_from_assets",
+    "wait_for_ticket",
+}
 
 
 @pytest.fixture
@@ -96,12 +106,16 @@ def record_while_servicenow_is_down(sandbox):
 
 
 @pytest.mark.heavy
-def test_what_is_scheduled_keeps_both_sides_in_step(sandbox, surroundings, dags, tmp_path):
+@pytest.mark.timeout(900)  # a minute, but everything that a machine does meanwhile slows down five programs
+def test_what_is_scheduled_keeps_both_sides_in_step(
+    sandbox, surroundings, dags, tmp_path, new_airflow_database
+):
     record_while_servicenow_is_down(sandbox)
-    with running(tmp_path, dags, surroundings, user=BETH) as airflow:
-        airflow.wait("the DAGs", lambda: airflow.dags() >= {"servicenow_sync", "wait_for_ticket"})
-        by_hand = start_what_people_start(airflow)
+    database = new_airflow_database(tmp_path)
+    with running(tmp_path, dags, surroundings, database=database, user=BETH) as airflow:
+        airflow.wait("the DAGs", lambda: airflow.dags() >= ALL_DAGS)
         number = see_what_was_pending_delivered(airflow, sandbox)
+        by_hand = start_what_people_start(airflow)
         see_a_persons_change_arrive(airflow, sandbox, number)
         see_what_people_started_end(airflow, sandbox, by_hand)
         assert set(airflow.runs("servicenow_sync").values()) <= {"success", "running", "queued"}
@@ -139,10 +153,13 @@ def start_what_people_start(airflow: RealAirflow) -> dict[str, str]:
 
 
 def see_what_was_pending_delivered(airflow: RealAirflow, sandbox: Sandbox) -> str:
+    """Scheduled runs overlap: any of those that are there by now may have delivered it, but one alone."""
     row = airflow.wait("the delivery", lambda: ours(sandbox).get("reported in an outage"))
-    first = next(iter(airflow.runs("servicenow_sync")))
-    airflow.finish("servicenow_sync", first)
-    assert airflow.xcom("servicenow_sync", first, "summarize")["delivered"] == 1
+    told = []
+    for run in airflow.runs("servicenow_sync"):
+        airflow.finish("servicenow_sync", run)
+        told.append(airflow.xcom("servicenow_sync", run, "summarize")["delivered"])
+    assert sorted(told) == [0] * (len(told) - 1) + [1]
     return row["number"]
 
 
@@ -157,13 +174,19 @@ def see_a_persons_change_arrive(airflow: RealAirflow, sandbox: Sandbox, number: 
     airflow.finish("wait_for_ticket", waiting)
     for run in overlapping:
         airflow.finish("servicenow_sync", run)
-    told = airflow.wait("the DAG that is told of changes", lambda: airflow.runs("on_changes"))
-    for run in told:
-        airflow.finish("on_changes", run)
-    events = [event for run in told for event in airflow.xcom("on_changes", run, "keep")]
-    changes = {change["sequence"]: change for event in events for change in event["changes"]}
-    of_state = [change for change in changes.values() if change["field"] == "state"]
+    # A run of the schedule may have got the change, and tell of it later than those two end.
+    of_state = airflow.wait("the DAG that is told of the change", lambda: changes_of_state(airflow))
     assert [(change["ticket"], change["new"]) for change in of_state] == [(number, "6")]
+
+
+def changes_of_state(airflow: RealAirflow) -> list[dict[str, Any]]:
+    """Return what the DAG that is told of changes has been told of states."""
+    runs = list(airflow.runs("on_changes"))
+    for run in runs:
+        airflow.finish("on_changes", run)
+    events = [event for run in runs for event in airflow.xcom("on_changes", run, "keep")]
+    changes = {change["sequence"]: change for event in events for change in event["changes"]}
+    return [change for change in changes.values() if change["field"] == "state"]
 
 
 def see_what_people_started_end(airflow: RealAirflow, sandbox: Sandbox, runs: dict[str, str]) -> None:

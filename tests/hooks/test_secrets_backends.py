@@ -120,11 +120,9 @@ def test_a_password_with_every_sign_survives_a_uri():
 
 
 @pytest.fixture
-def dag(tmp_path, monkeypatch):
+def dag(airflow_database, tmp_path, monkeypatch):
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
-    initdb()
     folder = tmp_path / "dags"
     folder.mkdir()
     (folder / "from_a_backend.py").write_text(DAG_FILE, encoding="utf-8")

@@ -58,12 +58,10 @@ def flights(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run_dag(sandbox, flights, tmp_path, monkeypatch):
+def run_dag(airflow_database, sandbox, flights, tmp_path, monkeypatch):
     """Run the DAG; return the state of the run."""
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
-    initdb()
     folder = tmp_path / "dags"
     folder.mkdir()
     (folder / "told.py").write_text(DAG_FILE, encoding="utf-8")

@@ -30,14 +30,12 @@ reporting()
 
 
 @pytest.fixture
-def dags(tmp_path, monkeypatch):
+def dags(airflow_database, tmp_path, monkeypatch):
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
     (recipe,) = [
         block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "DeliverOperator" in block
     ]
-    initdb()
     folder = tmp_path / "dags"
     folder.mkdir()
     (folder / "reporting.py").write_text(REPORTING, encoding="utf-8")

@@ -41,12 +41,10 @@ mapped()
 
 
 @pytest.fixture
-def mapped(tmp_path, monkeypatch):
+def mapped(airflow_database, tmp_path, monkeypatch):
     """A DAG that opens three tickets by mapping; two of them are about the same problem."""
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
-    initdb()
     folder = tmp_path / "dags"
     folder.mkdir()
     (folder / "mapped.py").write_text(DAG_FILE, encoding="utf-8")

@@ -147,12 +147,10 @@ def test_without_retry_policies_airflow_is_said_to_be_too_old(monkeypatch):
 
 
 @pytest.fixture
-def retried(tmp_path, monkeypatch):
+def retried(airflow_database, tmp_path, monkeypatch):
     """A DAG whose tasks use the policy."""
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
-    initdb()
     folder = tmp_path / "dags"
     folder.mkdir()
     (folder / "retried.py").write_text(DAG_FILE, encoding="utf-8")

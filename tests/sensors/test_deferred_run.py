@@ -43,12 +43,10 @@ waits()
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, sandbox):
+def run(airflow_database, tmp_path, monkeypatch, sandbox):
     """Run the DAG with a connection, while a person resolves the ticket as soon as it was looked at twice."""
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
-    initdb()
     folder = tmp_path / "dags"
     folder.mkdir()
     bundle = {

@@ -28,7 +28,11 @@ def among(connection: Connection, drafts: Iterable[Draft]) -> dict[str, tuple[in
     comment is an echo as often as its text was pulled, and no further time.
     """
     found: dict[str, tuple[int, str]] = {}
-    for draft in drafts:
+    drafts = [draft for draft in drafts if draft.key is not None]
+    # What was copied before is no echo now, and it is by far the most of what a source tells.
+    copied = [draft for draft in drafts if draft.kind == outbox.COMMENT]
+    fresh = outbox.new_ones(connection, copied)
+    for draft in (*(draft for draft in drafts if draft.kind == outbox.STATUS), *fresh):
         ticket = _came_from(connection, draft)
         if ticket is not None:
             found[draft.idempotency_key] = ticket.id, ticket.number or ticket.sys_id
@@ -67,13 +71,12 @@ def _came_from(connection: Connection, draft: Draft) -> tickets.Ticket | None:
         said = anomalies.came_from(connection, draft.key, Status(draft.payload["status"]))
         ticket = _ticket(connection, draft) if said else None
         return ticket if ticket is not None and ticket.sys_id in said else None
-    if draft.kind == outbox.COMMENT and not outbox.is_recorded(connection, draft):
-        ticket = _ticket(connection, draft)
-        text = draft.payload[SAID]
-        if ticket is not None and changes.claim_echo(
-            connection, draft.address.instance, ticket.sys_id, draft.key, text
-        ):
-            return ticket
+    ticket = _ticket(connection, draft)
+    text = draft.payload[SAID]
+    if ticket is not None and changes.claim_echo(
+        connection, draft.address.instance, ticket.sys_id, draft.key, text
+    ):
+        return ticket
     return None
 
 
