@@ -2,6 +2,7 @@
 
 * ServiceNowError
   - ServiceNowConfigError        the connection cannot work as written (also a ValueError)
+    - UnknownProjectError          no project of that name belongs to the connection
   - AnomalyFormatError           a payload cannot be read; names the place (also a ValueError)
   - UnsafeQueryError             a condition that an encoded query cannot say exactly (also a ValueError)
   - NothingHappenedError         the instance did not act: repeat freely
@@ -57,6 +58,10 @@ class _WaitError(ServiceNowError):
 
 class ServiceNowConfigError(ServiceNowError, ValueError):
     """The Airflow connection or a setting lacks, or contradicts, something we need."""
+
+
+class UnknownProjectError(ServiceNowConfigError):
+    """There is no project of that name, or it belongs to another connection."""
 
 
 class AnomalyFormatError(ServiceNowError, ValueError):

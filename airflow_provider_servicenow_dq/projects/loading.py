@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
+from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, UnknownProjectError
 from airflow_provider_servicenow_dq.projects.near import nearest
 from airflow_provider_servicenow_dq.projects.project import DEFAULT_ID, Project, project_of
 
@@ -80,7 +80,8 @@ def together(of_connection: Mapping[str, Project], of_file: Mapping[str, Project
 def find_project(projects: Mapping[str, Project], name: str | None) -> Project:
     """Return a project by its id or key; the built-in one for None.
 
-    :raises ServiceNowConfigError: If there is none of that name, or there are several; names the nearest.
+    :raises UnknownProjectError: If there is none of that name; names the nearest.
+    :raises ServiceNowConfigError: If there are several.
     """
     name = name or DEFAULT_ID
     if name in projects:
@@ -91,7 +92,7 @@ def find_project(projects: Mapping[str, Project], name: str | None) -> Project:
         raise ServiceNowConfigError(f"Several projects have the key {name!r}: {ids}. Name one by its id")
     if not found:
         keys = [project.key for project in projects.values() if project.key]
-        raise ServiceNowConfigError(f"There is no project {name!r}.{nearest(name, {*projects, *keys})}")
+        raise UnknownProjectError(f"There is no project {name!r}.{nearest(name, {*projects, *keys})}")
     return found[0]
 
 
