@@ -25,9 +25,12 @@ Source = Annotated[
     Query(pattern=f"^{SOURCE_PATTERN}$", description="Which anomaly, where sources share an id."),
 ]
 TicketId = Annotated[
-    str, Path(max_length=41, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Number or sys_id.")
+    str,
+    Path(
+        pattern=r"^([A-Za-z][A-Za-z0-9_-]{0,24}[0-9]{2,15}|[0-9A-Fa-f]{32})$",
+        description="Number or sys_id.",
+    ),
 ]
 LinkId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-Table = Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,80}$", description="By default the project's.")]
 Page = Annotated[int, Query(ge=1, le=10_000)]
 Size = Annotated[int, Query(ge=1, le=100)]

@@ -18,6 +18,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     DeliveryRefusedError,
     RateLimitedError,
     RecordNotFoundError,
+    RefusedError,
     ServiceNowConfigError,
     ServiceNowError,
     StoreError,
@@ -38,6 +39,14 @@ TRY_AGAIN_S: Final = 10.0
 
 _MOST_ERRORS: Final = 20
 _LONGEST_DETAIL: Final = 2000
+
+
+#: What whoever asks can do something about.
+_STATUSES: Final[tuple[tuple[tuple[type[ServiceNowError], ...], HTTPStatus], ...]] = (
+    ((RecordNotFoundError, UnknownProjectError), HTTPStatus.NOT_FOUND),
+    ((AmbiguousNameError, DeliveryRefusedError), HTTPStatus.CONFLICT),
+    ((ServiceNowConfigError, UnsafeQueryError, AnomalyFormatError), HTTPStatus.BAD_REQUEST),
+)
 
 
 class Error(BaseModel):
@@ -87,17 +96,14 @@ def problem_of(error: ServiceNowError) -> HTTPException:
     if limited := _rate_limit_behind(error):
         wait_s = limited.retry_after if wait_s is None else wait_s
         return later(HTTPStatus.TOO_MANY_REQUESTS, str(error), wait_s)
-    match error:
-        case RecordNotFoundError() | UnknownProjectError():
-            return HTTPException(HTTPStatus.NOT_FOUND, str(error))
-        case AmbiguousNameError() | DeliveryRefusedError():
-            return HTTPException(HTTPStatus.CONFLICT, str(error))
-        case ServiceNowConfigError() | UnsafeQueryError() | AnomalyFormatError():
-            return HTTPException(HTTPStatus.BAD_REQUEST, str(error))
-        case StoreError():
-            # Its words name files and hosts that are nobody's business here.
-            return later(HTTPStatus.SERVICE_UNAVAILABLE, "The store cannot be used now", wait_s)
-    return later(HTTPStatus.SERVICE_UNAVAILABLE, str(error), wait_s)
+    for kinds, status in _STATUSES:
+        if isinstance(error, kinds):
+            return HTTPException(status, str(error))
+    if isinstance(error, RefusedError) and error.status == HTTPStatus.BAD_REQUEST:
+        return HTTPException(HTTPStatus.BAD_REQUEST, str(error))
+    # What a store says of itself names files and hosts that are nobody's business here.
+    words = "The store cannot be used now" if isinstance(error, StoreError) else str(error)
+    return later(HTTPStatus.SERVICE_UNAVAILABLE, words, wait_s)
 
 
 def _rate_limit_behind(error: BaseException | None) -> RateLimitedError | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 
 from airflow_provider_servicenow_dq.plugins import guards, problems
@@ -37,7 +38,7 @@ class GuardedRoute(APIRoute):
                 user = await guards.admit(request)
                 request.state.asked_by = user.get_id()
                 return await handle(Request(request.scope, _bounded(request)))
-            except (HTTPException, RequestValidationError):
+            except (StarletteHTTPException, RequestValidationError):
                 raise
             except Exception:
                 # Left to Starlette, it would be raised on to Airflow after it was answered.

@@ -1,4 +1,8 @@
-"""The routes of tickets: the form for a new one, finding one, and opening one for an anomaly."""
+"""The routes of tickets: the form for a new one, finding one, and opening one for an anomaly.
+
+Which table they are of only the project says: the connection's account may read tables that are nobody's
+business who may see Airflow's website.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,6 @@ from airflow_provider_servicenow_dq.plugins.params import (
     ReachOf,
     Size,
     Source,
-    Table,
     TicketId,
 )
 from airflow_provider_servicenow_dq.plugins.reach import find_anomaly
@@ -40,14 +43,13 @@ router = APIRouter(
 async def get_form_specification(
     request: Request,
     reach: ReachOf,
-    table: Table = None,
     language: Annotated[str, Query(pattern="^[a-z]{2,3}$")] = "en",
 ) -> Any:
     """Return the form for a new ticket; the instance is asked for its choices at most once an hour."""
 
     def work() -> dict[str, Any]:
         with reach.open(only_reads=True, needs_store=False) as at:
-            return form_specification(at.desk, at.project, table=table or at.project.table, language=language)
+            return form_specification(at.desk, at.project, table=at.project.table, language=language)
 
     return await run(request, work)
 
@@ -59,26 +61,25 @@ async def search_tickets(
     query: Annotated[str, Query(max_length=200)] = "",
     page: Page = 1,
     size: Size = 50,
-    table: Table = None,
 ) -> Any:
     """Return the tickets of a number, or with some words in their title, the newest first."""
 
     def work() -> dict[str, Any]:
         with reach.open(only_reads=True, needs_store=False) as at:
             return search.search_tickets(
-                at.desk.table_api, query, table=table or at.project.table, page=page, size=size
+                at.desk.table_api, query, table=at.project.table, page=page, size=size
             )
 
     return await run(request, work)
 
 
 @router.get("/tickets/{ticket_id}", response_model=models.Ticket)
-async def get_ticket(request: Request, reach: ReachOf, ticket_id: TicketId, table: Table = None) -> Any:
-    """Return a ticket; one that is not in the table is looked for among all tasks."""
+async def get_ticket(request: Request, reach: ReachOf, ticket_id: TicketId) -> Any:
+    """Return a ticket; one that is not of the project's table is looked for among all tasks."""
 
     def work() -> dict[str, Any]:
         with reach.open(only_reads=True, needs_store=False) as at:
-            return search.get_ticket(at.desk.table_api, ticket_id, table=table or at.project.table)
+            return search.get_ticket(at.desk.table_api, ticket_id, table=at.project.table)
 
     return await run(request, work)
 

@@ -56,13 +56,14 @@ def server() -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(server: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
     """A fresh instance, with ``servicenow_default`` leading to it and a store of this test's own."""
-    server.configure(service_ms=0)
+    defaults = {"service_ms": 0, "abort": ()}
+    server.configure(**defaults)
     server.reset()
     forget_limits()
     monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(server.url))
     monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", f"sqlite:///{tmp_path / 'store.db'}")
     yield server
-    server.configure(service_ms=0)
+    server.configure(**defaults)
 
 
 @pytest.fixture
