@@ -51,9 +51,11 @@ async def _who(request: Request) -> BaseUser:
         return await (
             resolve_user_from_token(bearer.credentials) if bearer else get_user(request, None, None)
         )
-    except HTTPException as error:
-        # Airflow answers 403 to what is no token at all; nobody is known then either.
-        raise HTTPException(HTTPStatus.UNAUTHORIZED, error.detail, {"WWW-Authenticate": "Bearer"}) from None
+    except (HTTPException, ValueError) as error:
+        # Airflow answers 403 to what is no token at all, and FAB breaks on a token of somebody who is gone:
+        # nobody is known then either.
+        words = str(error.detail) if isinstance(error, HTTPException) else "Not authenticated"
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, words, {"WWW-Authenticate": "Bearer"}) from None
 
 
 def _may_read(user: BaseUser) -> bool:
