@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 #: Beyond this something hangs, on however busy a machine.
 PATIENCE_S = 120
 
-#: Makes the tables of Airflow and FAB, and a user of each of FAB's roles, with their name as password.
+#: Makes FAB's tables, and a user of each of FAB's roles, with their name as password.
 MAKE_FAB_USERS = """
-from airflow.utils.db import initdb
-initdb()
+from airflow.providers.fab.auth_manager.models.db import FABDBManager
+from airflow.utils.session import create_session
+with create_session() as session:
+    FABDBManager(session).initdb()
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 with get_application_builder() as builder:
     security = builder.sm
@@ -45,7 +47,7 @@ def api_server(home: Path, settings: Mapping[str, str], *, fab: bool = False) ->
 
     Users have their names as passwords.
 
-    :param settings: Environment variables, the database among them.
+    :param settings: Environment variables, among them a migrated database that nobody else uses.
     """
     port = free_port(0)
     url = f"http://127.0.0.1:{port}"

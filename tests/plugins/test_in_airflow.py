@@ -15,6 +15,9 @@ from rest_server import TICKETING, connection_to
 from airflow_provider_servicenow_dq.plugins.routing import LARGEST_BODY
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
+# One of them counts on time, and a server for the others beside it would cost as much again.
+pytestmark = pytest.mark.alone
+
 #: Longer than anything else here may take.
 SLOW_S = 3.0
 
@@ -76,7 +79,6 @@ def test_a_body_that_is_too_large_is_refused(airflow, is_announced):
     answer.read()
 
 
-@pytest.mark.alone
 def test_forty_slow_calls_hold_up_nothing_of_airflow(airflow, slow_server):
     """Airflow serves its health, like tasks' heartbeats, from a pool of forty threads."""
     session = log_in(airflow, "viewer")
