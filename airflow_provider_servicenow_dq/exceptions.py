@@ -2,7 +2,7 @@
 
 * ServiceNowError
   - ServiceNowConfigError        the connection cannot work as written (also a ValueError)
-    - UnknownProjectError          there is no project of that name
+    - UnknownProjectError          no project of that name belongs to the connection
   - AnomalyFormatError           a payload cannot be read; names the place (also a ValueError)
   - UnsafeQueryError             a condition that an encoded query cannot say exactly (also a ValueError)
   - NothingHappenedError         the instance did not act: repeat freely
@@ -61,7 +61,7 @@ class ServiceNowConfigError(ServiceNowError, ValueError):
 
 
 class UnknownProjectError(ServiceNowConfigError):
-    """There is no project of that name."""
+    """There is no project of that name, or it belongs to another connection."""
 
 
 class AnomalyFormatError(ServiceNowError, ValueError):

@@ -38,6 +38,9 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.triggers.servicenow"]}],
         "notifications": [f"{_PACKAGE}.notifications.servicenow.ServiceNowNotifier"],
         "extra-links": [f"{_PACKAGE}.links.servicenow.ServiceNowRecordLink"],
+        "plugins": [
+            {"name": "servicenow_dq", "plugin-class": f"{_PACKAGE}.plugins.servicenow.ServiceNowPlugin"}
+        ],
         "connection-types": [_connection_type()],
         "config": {"servicenow_dq": _config_section()},
     }
@@ -199,6 +202,23 @@ def _config_section() -> dict[str, Any]:
                 "type": "string",
                 "example": "servicenow_projects.yaml",
                 "default": "",
+            },
+            "default_conn_id": {
+                "description": "The Airflow connection that REST requests use which name none.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "servicenow_production",
+                "default": "servicenow_default",
+            },
+            "write_access": {
+                "description": (
+                    "Who may write through the REST routes: connection, for whoever may edit Airflow's "
+                    "connections, or dag, for whoever may edit DAGs. Whoever may see the website may read."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "dag",
+                "default": "connection",
             },
         },
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_servicenow_dq import settings
-from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
+from airflow_provider_servicenow_dq.exceptions import UnknownProjectError
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.projects.loading import (
     find_project,
@@ -32,7 +32,11 @@ class Chosen(NamedTuple):
 
 
 def choose(
-    servicenow_conn_id: str, name: str | None, *, find_connection: Callable[[str], Connection] | None = None
+    servicenow_conn_id: str,
+    name: str | None,
+    *,
+    find_connection: Callable[[str], Connection] | None = None,
+    patience_s: float | None = None,
 ) -> Chosen:
     """Return a project and the way to its instance.
 
@@ -43,8 +47,10 @@ def choose(
     :param servicenow_conn_id: Where to look for projects, and the connection of those that name none.
     :param name: Id or key; the built-in project for None.
     :param find_connection: As for the hook.
-    :raises ServiceNowConfigError: If there is none of that name, one of them makes no sense, or it belongs to
-        another connection than the one that was asked for.
+    :param patience_s: As for the hook.
+    :raises UnknownProjectError: If there is none of that name, or it belongs to another connection than the
+        one that was asked for.
+    :raises ServiceNowConfigError: If one of them makes no sense.
     """
     find = find_connection or ServiceNowHook.get_connection
     extra = _extra(find, servicenow_conn_id, needed=name is None)
@@ -53,12 +59,18 @@ def choose(
     project = find_project(together(own, read_projects_file(path)) if path else own, name)
     conn_id = project.servicenow_conn_id or servicenow_conn_id
     is_own = own.get(project.id) is project
-    if not is_own and servicenow_conn_id not in {conn_id, ServiceNowHook.default_conn_name}:
-        raise ServiceNowConfigError(
+    if not is_own and servicenow_conn_id not in {conn_id, *_defaults()}:
+        raise UnknownProjectError(
             f"The task names the connection {servicenow_conn_id!r}, and its project {project.id!r} belongs "
             f"to {conn_id!r}: leave servicenow_conn_id out, or take another project"
         )
-    return Chosen(ServiceNowHook(conn_id, find_connection=find_connection), project)
+    hook = ServiceNowHook(conn_id, find_connection=find_connection, patience_s=patience_s)
+    return Chosen(hook, project)
+
+
+def _defaults() -> set[str]:
+    """Return the connections that nobody has to have named."""
+    return {ServiceNowHook.default_conn_name, settings.default_conn_id()}
 
 
 def _extra(find: Callable[[str], Connection], conn_id: str, *, needed: bool) -> Mapping[str, Any]:
@@ -66,7 +78,7 @@ def _extra(find: Callable[[str], Connection], conn_id: str, *, needed: bool) -> 
         extra: object = find(conn_id).extra_dejson
     except AirflowNotFoundException:
         # A project of the file may name a connection that exists, and then nobody needs this one.
-        if needed or conn_id != ServiceNowHook.default_conn_name:
+        if needed or conn_id not in _defaults():
             raise
         return {}
     return extra if isinstance(extra, dict) else {}

@@ -39,6 +39,7 @@ class ServiceNowHook(BaseHook):
 
     :param servicenow_conn_id: The Airflow connection to use.
     :param find_connection: Looks it up where Airflow may not be asked directly, as beside an event loop.
+    :param patience_s: Seconds that one request may spend until its last try starts, for who cannot wait long.
     """
 
     conn_name_attr = "servicenow_conn_id"
@@ -51,10 +52,12 @@ class ServiceNowHook(BaseHook):
         servicenow_conn_id: str = default_conn_name,
         *,
         find_connection: Callable[[str], Connection] | None = None,
+        patience_s: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.servicenow_conn_id = servicenow_conn_id
+        self._patience_s = patience_s
         self._find_connection = find_connection or self.get_connection
 
     def instance_config(self) -> InstanceConfig:
@@ -75,7 +78,10 @@ class ServiceNowHook(BaseHook):
         """What carries the requests. Safe to share between threads."""
         from airflow_provider_servicenow_dq.client.transport import Transport  # noqa: PLC0415  # loads requests
 
-        return Transport(self.instance_config(), on_secret=mask)
+        config = self.instance_config()
+        if self._patience_s is None:
+            return Transport(config, on_secret=mask)
+        return Transport(config, on_secret=mask, patience_s=self._patience_s)
 
     @cached_property
     def table_api(self) -> TableApi:

@@ -121,4 +121,6 @@ def test_the_settings_have_defaults_that_airflow_reads():
     assert conf.get("servicenow_dq", "store") == ""
     assert conf.get("servicenow_dq", "namespace") == ""
     assert conf.get("servicenow_dq", "projects_file") == ""
+    assert conf.get("servicenow_dq", "default_conn_id") == "servicenow_default"
+    assert conf.get("servicenow_dq", "write_access") == "connection"
     assert ("servicenow_dq", "store") in conf.sensitive_config_values

@@ -1,0 +1,159 @@
+"""From what a request names to the desk that serves it: connection, project, and the anomaly it is about."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import logging
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from fastapi import HTTPException, Query
+
+from airflow_provider_servicenow_dq import settings
+from airflow_provider_servicenow_dq.exceptions import (
+    ServiceNowConfigError,
+    ServiceNowError,
+    UnknownProjectError,
+)
+from airflow_provider_servicenow_dq.hooks.desk import open_desk
+from airflow_provider_servicenow_dq.hooks.projects import choose
+from airflow_provider_servicenow_dq.plugins.problems import NotReadyError, problem_of
+from airflow_provider_servicenow_dq.store import asked_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Connection
+
+    from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.projects.project import Project
+    from airflow_provider_servicenow_dq.store.asked_for import Known
+
+log = logging.getLogger(__name__)
+
+#: Seconds that one request to the instance may spend until its last try starts. Whoever asks here gives up
+#: after ten, and repeats it better than a thread that sleeps.
+_PATIENCE_S: Final = 3.0
+
+#: Fields of a connection's extra that are secret, or hold one.
+_SECRET_EXTRAS: Final = ("client_secret", "api_key", "jwt_private_key", "proxy")
+_USER_IN_URL: Final = re.compile(r"//[^/@]*?:(?P<password>.+)@")
+#: Shorter ones would black out half of what is said.
+_SHORTEST_SECRET: Final = 4
+
+
+class At(NamedTuple):
+    """Where a request is served."""
+
+    desk: Desk
+    project: Project
+
+
+class Reach:
+    """What a request names of where it goes.
+
+    :param servicenow_conn_id: The Airflow connection; by default that of ``[servicenow_dq] default_conn_id``.
+    :param project: Id or key of a project; by default the built-in one.
+    """
+
+    def __init__(
+        self,
+        servicenow_conn_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,250}$")] = None,
+        project: Annotated[str | None, Query(min_length=1, max_length=250)] = None,
+    ) -> None:
+        self.servicenow_conn_id = servicenow_conn_id
+        self.project = project
+
+    @contextlib.contextmanager
+    def open(self, *, only_reads: bool = False, needs_store: bool = True) -> Iterator[At]:
+        """Open the desk; whatever goes wrong in the block is told as HTTP tells it, without any secret.
+
+        :param only_reads: Nothing of the store is changed.
+        :param needs_store: Whether it is about what the store remembers, which must then be the one of all.
+        :raises HTTPException: Whatever went wrong.
+        """
+        secrets = _Secrets()
+        try:
+            with contextlib.ExitStack() as stack:
+                yield self._opened(stack, secrets, only_reads=only_reads, needs_store=needs_store)
+        except AirflowNotFoundException:
+            conn_id = self.servicenow_conn_id or settings.default_conn_id()
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no connection {conn_id!r}") from None
+        except ServiceNowError as error:
+            problem = problem_of(error)
+            problem.detail = secrets.hidden_in(problem.detail)
+            if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                log.warning("Answered %s: %s", problem.status_code, secrets.hidden_in(str(error)))
+            raise problem from error
+
+    def _opened(
+        self, stack: contextlib.ExitStack, secrets: _Secrets, *, only_reads: bool, needs_store: bool
+    ) -> At:
+        conn_id = self.servicenow_conn_id or settings.default_conn_id()
+        try:
+            chosen = choose(conn_id, self.project, find_connection=secrets.find, patience_s=_PATIENCE_S)
+            opening = open_desk(chosen.hook, needs_shared_store=needs_store, only_reads=only_reads)
+            return At(stack.enter_context(opening), chosen.project)
+        except UnknownProjectError:
+            raise
+        except ServiceNowConfigError as error:
+            raise NotReadyError(str(error)) from error
+
+
+class _Secrets:
+    """Secrets of the connections that were read for a request."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def find(self, conn_id: str) -> Connection:
+        """Return a connection, and know its secrets from now on."""
+        connection = BaseHook.get_connection(conn_id)
+        self._known.update(_secrets_of(connection))
+        return connection
+
+    def hidden_in(self, text: str) -> str:
+        """Return a text in which none of them stands."""
+        for secret in sorted(self._known, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+
+def _secrets_of(connection: Connection) -> Iterator[str]:
+    extra: Any = connection.extra_dejson
+    named = [extra.get(name) for name in _SECRET_EXTRAS] if isinstance(extra, dict) else []
+    login = f"{connection.login}:{connection.password}"
+    basic = base64.b64encode(login.encode("utf-8", "replace")).decode()
+    # A URL holds its password between the last colon and the last at sign before the host.
+    inside = [found["password"] for text in named if (found := _USER_IN_URL.search(str(text)))]
+    for secret in (connection.password, basic, *named, *inside):
+        if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
+            yield secret
+            yield unquote(secret)
+
+
+def find_anomaly(desk: Desk, anomaly_id: str, source: str | None) -> Known:
+    """Return the anomaly that somebody names.
+
+    :param anomaly_id: Its external id, its fingerprint or its key.
+    :param source: Which one, where sources share an id.
+    :raises HTTPException: 404 if the store knows none, 409 if it knows several.
+    """
+    with desk.store.snapshot() as connection:
+        found = asked_for.with_id(connection, anomaly_id, namespace=desk.namespace, source=source or "")
+    if not found:
+        of_source = f" of {source}" if source else ""
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"No anomaly {anomaly_id!r}{of_source} has been reported")
+    if len(found) > 1:
+        sources = sorted({known.anomaly.source for known in found})
+        names = ", ".join(sources)
+        way_out = "name one with ?source=" if len(sources) > 1 else "name one by its fingerprint instead"
+        raise HTTPException(
+            HTTPStatus.CONFLICT, f"Several anomalies have the id {anomaly_id!r}, of {names}: {way_out}"
+        )
+    return found[0]

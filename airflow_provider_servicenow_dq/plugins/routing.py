@@ -1,0 +1,76 @@
+"""What every route of ours is: guarded before anything of a request is read, bounded, never speechless."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import HTTPException
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import Request
+
+from airflow_provider_servicenow_dq.plugins import guards, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.responses import Response
+    from starlette.types import Message, Receive
+
+log = logging.getLogger(__name__)
+
+#: Bytes of a request's body.
+LARGEST_BODY: Final = 2 * 1024 * 1024
+
+
+class GuardedRoute(APIRoute):
+    """A route that only somebody who may use it gets to; whoever that is, is ``request.state.asked_by``."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what serves a request."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                user = await guards.admit(request)
+                request.state.asked_by = user.get_id()
+                return await handle(Request(request.scope, _bounded(request)))
+            except (StarletteHTTPException, RequestValidationError):
+                raise
+            except Exception:
+                # Left to Starlette, it would be raised on to Airflow after it was answered.
+                log.exception("%s %s failed", request.method, self.path)
+                words = "Something went wrong here; the log of Airflow's API server says what"
+                return problems.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [words])
+
+        return guarded
+
+
+def _bounded(request: Request) -> Receive:
+    """Return a way to receive a body that ends in an error when the body is too large, announced or not."""
+    announced = request.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+        raise _too_large()
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > LARGEST_BODY:
+            raise _too_large()
+        return message
+
+    return receive
+
+
+def _too_large() -> HTTPException:
+    # What is still under way is not read any more.
+    return HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body is larger than {LARGEST_BODY} bytes",
+        {"Connection": "close"},
+    )

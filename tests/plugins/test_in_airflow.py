@@ -1,0 +1,114 @@
+"""The routes in a real API server of Airflow, which has other things to do as well."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+from api_servers import api_server, log_in
+from rest_server import TICKETING, connection_to
+
+from airflow_provider_servicenow_dq.plugins.routing import LARGEST_BODY
+from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+
+# One of them counts on time, and a server for the others beside it would cost as much again.
+pytestmark = pytest.mark.alone
+
+#: Longer than anything else here may take.
+SLOW_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def slow_server():
+    # More at once than we ask for, so that it is us who bound it.
+    with Sandbox(port=0, semaphores=64) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def airflow(slow_server, airflow_database, tmp_path_factory):
+    home = tmp_path_factory.mktemp("served")
+    (home / "airflow.db").write_bytes(airflow_database.read_bytes())
+    settings = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        "AIRFLOW_CONN_SERVICENOW_DEFAULT": connection_to(slow_server.url, extra={"timeout_s": 30}),
+    }
+    with api_server(home, settings) as url:
+        yield url
+
+
+def test_airflow_serves_the_routes_to_whoever_is_logged_in(airflow):
+    path = f"{airflow}/servicenow-dq{TICKETING}/tickets/search"
+    assert requests.get(path, timeout=30).status_code == 401
+    answer = log_in(airflow, "viewer").get(path, timeout=30)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["page"] == 1
+
+
+def test_its_description_says_where_it_is(airflow):
+    answer = log_in(airflow, "viewer").get(f"{airflow}/servicenow-dq/openapi.json", timeout=30)
+    assert answer.json()["servers"] == [{"url": "/servicenow-dq"}]
+
+
+def test_an_id_with_a_slash_arrives_whole(airflow):
+    session = log_in(airflow, "viewer")
+    anomaly_id = "a/b%25 c"
+    path = f"{airflow}/servicenow-dq/api/anomalies/{quote(anomaly_id, safe='')}/ticket-links"
+    answer = session.get(path, timeout=30)
+    assert answer.status_code == 404
+    assert repr(anomaly_id) in answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_a_body_that_is_too_large_is_refused(airflow, is_announced):
+    token = log_in(airflow, "admin").headers["Authorization"]
+    connection = http.client.HTTPConnection(urlsplit(airflow).netloc, timeout=30)
+    headers = {"Authorization": token, "Content-Type": "application/json"}
+    path = f"/servicenow-dq{TICKETING}/anomalies/A-1/tickets"
+    chunks = [b" " * 65536] * (LARGEST_BODY // 65536) + [b" "]
+    if is_announced:
+        headers["Content-Length"] = str(LARGEST_BODY + 1)
+    connection.request("POST", path, chunks, headers, encode_chunked=not is_announced)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert answer.getheader("Content-Type") == "application/vnd.api+json"
+    answer.read()
+
+
+def test_forty_slow_calls_hold_up_nothing_of_airflow(airflow, slow_server):
+    """Airflow serves its health, like tasks' heartbeats, from a pool of forty threads."""
+    session = log_in(airflow, "viewer")
+    search, health = f"{airflow}/servicenow-dq{TICKETING}/tickets/search", f"{airflow}/api/v2/monitor/health"
+    assert session.get(search, timeout=30).status_code == 200
+    slow_server.configure(service_ms=SLOW_S * 1000)
+
+    def call(number):
+        began = time.monotonic()
+        answer = session.get(search, params={"query": f"word{number}"}, timeout=60)
+        return answer, time.monotonic() - began
+
+    took = []
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            calls = [pool.submit(call, number) for number in range(40)]
+            time.sleep(0.5)
+            while not all(each.done() for each in calls):
+                began = time.monotonic()
+                assert requests.get(health, timeout=30).json()["metadatabase"]["status"] == "healthy"
+                took.append(time.monotonic() - began)
+            answers = [each.result() for each in calls]
+    finally:
+        slow_server.configure(service_ms=0)
+
+    statuses = [answer.status_code for answer, _ in answers]
+    assert {*statuses} == {200, 503}
+    assert statuses.count(200) >= 4
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer, _ in answers if answer.status_code == 503)
+    # Nobody waits for longer than the limit and what the machine adds to it.
+    assert max(waited for _, waited in answers) < 10 + SLOW_S
+    assert len(took) > 20
+    assert max(took) < SLOW_S / 2, f"the slowest of {len(took)} took {max(took):.1f} s"
