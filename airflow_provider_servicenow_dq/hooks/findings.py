@@ -27,6 +27,7 @@ def open_sides(
     *,
     only_reads: bool = False,
     find_connection: Callable[[str], Connection] | None = None,
+    patience_s: float | None = None,
 ) -> Iterator[Sides]:
     """Open desks for projects, each connection once, until the end of the block.
 
@@ -35,6 +36,7 @@ def open_sides(
     :param servicenow_conn_id: Where to look for projects, and the connection of those that name none.
     :param only_reads: Nothing is written to the store, and it need not exist.
     :param find_connection: As for the hook.
+    :param patience_s: As for the hook.
     :raises ServiceNowConfigError: If the store is not shared.
     """
     store = open_store(needs_shared_store=True, find_connection=find_connection)
@@ -43,7 +45,9 @@ def open_sides(
 
         def side(name: str) -> Side:
             try:
-                hook, project = choose(servicenow_conn_id, name, find_connection=find_connection)
+                hook, project = choose(
+                    servicenow_conn_id, name, find_connection=find_connection, patience_s=patience_s
+                )
             except UnknownProjectError as error:
                 raise NotFoundError(f"project not found: {error}") from error
             conn_id = hook.servicenow_conn_id

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
 from airflow_provider_servicenow_dq import __version__
-from airflow_provider_servicenow_dq.plugins import links, problems, tickets
+from airflow_provider_servicenow_dq.plugins import findings, links, problems, tickets
 from airflow_provider_servicenow_dq.plugins.routing import GuardedRoute
 from airflow_provider_servicenow_dq.plugins.work import Work
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 _described = APIRouter(route_class=GuardedRoute, redirect_slashes=False)
 
 #: One for each file of routes.
-ROUTERS: Final = (tickets.router, links.router, _described)
+ROUTERS: Final = (tickets.router, links.router, findings.router, _described)
 
 #: What may go wrong, whatever the route.
 _PROBLEMS: Final = {
     "400": "The request is not what this route takes; the details name the place",
     "401": "Nobody is logged in",
     "403": "Somebody is logged in who may not, or another site has sent the browser here",
-    "404": "There is no such anomaly, ticket, link, project or connection",
-    "409": "Several anomalies or tickets are meant, or ServiceNow refuses it for good",
+    "404": "There is no such anomaly, ticket, link, case, finding, project or connection",
+    "409": "Several anomalies or tickets are meant, an idempotency key came with another request before, or "
+    "ServiceNow refuses it for good",
     "413": "The body is too large",
     "429": "ServiceNow asks to wait",
     "503": "ServiceNow is down, too slow, or cannot be used with this connection; or too much is under way",

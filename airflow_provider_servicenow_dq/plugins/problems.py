@@ -25,6 +25,8 @@ from airflow_provider_servicenow_dq.exceptions import (
     UnknownProjectError,
     UnsafeQueryError,
 )
+from airflow_provider_servicenow_dq.findings.asked import in_words
+from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, KeyReusedError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,10 +45,17 @@ _LONGEST_DETAIL: Final = 2000
 
 #: What whoever asks can do something about.
 _STATUSES: Final[tuple[tuple[tuple[type[ServiceNowError], ...], HTTPStatus], ...]] = (
-    ((RecordNotFoundError, UnknownProjectError), HTTPStatus.NOT_FOUND),
-    ((AmbiguousNameError, DeliveryRefusedError), HTTPStatus.CONFLICT),
+    ((RecordNotFoundError, UnknownProjectError, NotFoundError), HTTPStatus.NOT_FOUND),
+    ((AmbiguousNameError, DeliveryRefusedError, KeyReusedError), HTTPStatus.CONFLICT),
+    ((BadRequestError,), HTTPStatus.BAD_REQUEST),
     ((ServiceNowConfigError, UnsafeQueryError, AnomalyFormatError), HTTPStatus.BAD_REQUEST),
 )
+
+
+class JsonApi(JSONResponse):
+    """An answer as Datadog's API gives it."""
+
+    media_type = MEDIA_TYPE
 
 
 class Error(BaseModel):
@@ -138,7 +147,7 @@ async def _for_validation(request: Request, error: Exception) -> JSONResponse:  
 
 def _in_words(found: Mapping[str, Any]) -> str:
     """Say where in a request something is wrong, and what; not what stood there."""
-    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
+    return in_words(found)
 
 
 def _methods_at(request: Request) -> set[str]:

@@ -21,7 +21,9 @@ from airflow_provider_servicenow_dq.exceptions import (
     UnknownProjectError,
 )
 from airflow_provider_servicenow_dq.hooks.desk import open_desk
+from airflow_provider_servicenow_dq.hooks.findings import open_sides
 from airflow_provider_servicenow_dq.hooks.projects import choose
+from airflow_provider_servicenow_dq.hooks.store import open_store
 from airflow_provider_servicenow_dq.plugins.problems import NotReadyError, problem_of
 from airflow_provider_servicenow_dq.store import asked_for
 
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
+    from airflow_provider_servicenow_dq.findings.parties import Sides
     from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.asked_for import Known
+    from airflow_provider_servicenow_dq.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,13 @@ class At(NamedTuple):
 
     desk: Desk
     project: Project
+
+
+class Cases(NamedTuple):
+    """What works on cases: the sides of projects, and the store in which the cases are."""
+
+    of: Sides
+    store: Store
 
 
 class Reach:
@@ -77,10 +88,29 @@ class Reach:
         :param needs_store: Whether it is about what the store remembers, which must then be the one of all.
         :raises HTTPException: Whatever went wrong.
         """
+        with self._telling() as secrets, contextlib.ExitStack() as stack:
+            yield self._opened(stack, secrets, only_reads=only_reads, needs_store=needs_store)
+
+    @contextlib.contextmanager
+    def open_sides(self) -> Iterator[Cases]:
+        """Open what works on cases, whose projects are named in the request; errors are told as above.
+
+        :raises HTTPException: Whatever went wrong.
+        """
+        conn_id = self.servicenow_conn_id or settings.default_conn_id()
+        with self._telling() as secrets, contextlib.ExitStack() as stack:
+            try:
+                opening = open_sides(conn_id, find_connection=secrets.find, patience_s=_PATIENCE_S)
+                cases = Cases(stack.enter_context(opening), open_store(needs_shared_store=True))
+            except ServiceNowConfigError as error:
+                raise NotReadyError(str(error)) from error
+            yield cases
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[_Secrets]:
         secrets = _Secrets()
         try:
-            with contextlib.ExitStack() as stack:
-                yield self._opened(stack, secrets, only_reads=only_reads, needs_store=needs_store)
+            yield secrets
         except AirflowNotFoundException:
             conn_id = self.servicenow_conn_id or settings.default_conn_id()
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no connection {conn_id!r}") from None

@@ -120,6 +120,7 @@ async def run(request: Request, work: Callable[[], T]) -> T:
         str(request.state.asked_by).encode(),
         request.method.encode(),
         str(request.url).encode(),
+        request.headers.get("Idempotency-Key", "").encode(),
         await request.body(),
     )
     name = hashlib.sha256(b"\x1f".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

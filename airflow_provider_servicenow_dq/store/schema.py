@@ -50,7 +50,7 @@ anomaly = sa.Table(
     metadata,
     sa.Column("key", sa.String(32), primary_key=True),
     sa.Column("source", sa.String(40), nullable=False),
-    sa.Column("external_id", sa.String(255)),
+    sa.Column("external_id", sa.String(255), index=True),
     sa.Column("fingerprint", sa.String(32), nullable=False, index=True),
     sa.Column("dataset", sa.String(512), nullable=False, index=True),
     sa.Column("severity", sa.String(10), nullable=False),

@@ -16,7 +16,7 @@ from airflow_provider_servicenow_dq.plugins.routing import LARGEST_BODY
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 # One of them counts on time, and a server for the others beside it would cost as much again.
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 #: Longer than anything else here may take.
 SLOW_S = 3.0

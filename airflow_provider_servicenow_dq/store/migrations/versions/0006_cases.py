@@ -15,6 +15,8 @@ _PLACE = ("instance", "table_name", "correlation_id")
 
 def upgrade() -> None:
     """Make room for them."""
+    # By which REST clients name anomalies.
+    op.create_index(op.f("ix_dq_anomaly_external_id"), "dq_anomaly", ["external_id"], unique=False)
     op.create_table(
         "dq_case",
         sa.Column("id", sa.String(length=36), nullable=False),
