@@ -116,6 +116,11 @@ def _connection_fields() -> dict[str, Any]:
             "schema": _TEXT,
         },
         **_network_fields(),
+        "webhook_secret": {
+            "label": "Webhook secret",
+            "description": "With which the instance signs what it tells; 16 characters or more.",
+            "schema": _SECRET,
+        },
         "projects": {
             "label": "Projects",
             "description": 'JSON list of projects: [{"id": "sales", "fields": {...}}, ...].',

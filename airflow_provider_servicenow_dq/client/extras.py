@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Read elsewhere, out of the same connection.
-_OTHERS_KEYS = {"projects"}
+_OTHERS_KEYS = {"projects", "webhook_secret"}
 _WORDS = {True: {"true", "yes", "on", "1"}, False: {"false", "no", "off", "0"}}
 
 

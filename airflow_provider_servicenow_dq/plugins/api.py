@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
 from airflow_provider_servicenow_dq import __version__
-from airflow_provider_servicenow_dq.plugins import findings, links, problems, tickets
+from airflow_provider_servicenow_dq.plugins import findings, links, problems, tickets, webhook
 from airflow_provider_servicenow_dq.plugins.routing import GuardedRoute
 from airflow_provider_servicenow_dq.plugins.work import Work
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _described = APIRouter(route_class=GuardedRoute, redirect_slashes=False)
 
 #: One for each file of routes.
-ROUTERS: Final = (tickets.router, links.router, findings.router, _described)
+ROUTERS: Final = (tickets.router, links.router, findings.router, webhook.router, _described)
 
 #: What may go wrong, whatever the route.
 _PROBLEMS: Final = {

@@ -45,8 +45,10 @@ log = logging.getLogger(__name__)
 _PATIENCE_S: Final = 3.0
 
 #: Fields of a connection's extra that are secret, or hold one.
-_SECRET_EXTRAS: Final = ("client_secret", "api_key", "jwt_private_key", "proxy")
+_SECRET_EXTRAS: Final = ("client_secret", "api_key", "jwt_private_key", "proxy", "webhook_secret")
 _USER_IN_URL: Final = re.compile(r"//[^/@]*?:(?P<password>.+)@")
+#: Shorter ones could be guessed.
+_SHORTEST_WEBHOOK_SECRET: Final = 16
 #: Shorter ones would black out half of what is said.
 _SHORTEST_SECRET: Final = 4
 
@@ -165,6 +167,19 @@ def _secrets_of(connection: Connection) -> Iterator[str]:
         if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
             yield secret
             yield unquote(secret)
+
+
+def webhook_secret(conn_id: str | None) -> str | None:
+    """Return the secret with which an instance signs what it tells; None if it has none.
+
+    :param conn_id: The Airflow connection; by default that of ``[servicenow_dq] default_conn_id``.
+    """
+    try:
+        extra: Any = BaseHook.get_connection(conn_id or settings.default_conn_id()).extra_dejson
+    except AirflowNotFoundException:
+        return None
+    secret = extra.get("webhook_secret") if isinstance(extra, dict) else None
+    return secret if isinstance(secret, str) and len(secret) >= _SHORTEST_WEBHOOK_SECRET else None
 
 
 def find_anomaly(desk: Desk, anomaly_id: str, source: str | None) -> Known:

@@ -35,9 +35,9 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             try:
-                user = await guards.admit(request)
-                request.state.asked_by = user.get_id()
-                return await handle(Request(request.scope, _bounded(request)))
+                bounded = Request(request.scope, _bounded(request))
+                bounded.state.asked_by = await self.admit(bounded)
+                return await handle(bounded)
             except (StarletteHTTPException, RequestValidationError):
                 raise
             except Exception:
@@ -48,16 +48,23 @@ class GuardedRoute(APIRoute):
 
         return guarded
 
+    async def admit(self, request: Request) -> str:
+        """Return who asks, if they may.
+
+        :raises HTTPException: If not.
+        """
+        return (await guards.admit(request)).get_id()
+
 
 def _bounded(request: Request) -> Receive:
     """Return a way to receive a body that ends in an error when the body is too large, announced or not."""
     announced = request.headers.get("Content-Length", "")
-    if announced.isdecimal() and int(announced) > LARGEST_BODY:
-        raise _too_large()
-    received = 0
+    received = int(announced) if announced.isdecimal() and int(announced) > LARGEST_BODY else 0
 
     async def receive() -> Message:
         nonlocal received
+        if received > LARGEST_BODY:
+            raise _too_large()
         message = await request.receive()
         received += len(message.get("body", b""))
         if received > LARGEST_BODY:

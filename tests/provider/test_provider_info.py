@@ -33,6 +33,7 @@ EXTRAS = {
     "timeout_s": ("number", None, 30),
     "max_concurrency": ("integer", None, 4),
     "batch_size": ("integer", None, None),
+    "webhook_secret": ("string", "password", None),
     "projects": ("array", None, None),
 }
 
@@ -90,7 +91,7 @@ def test_the_form_speaks_of_an_instance_and_keeps_the_port(form):
 def test_every_secret_of_the_connection_is_masked_by_airflow_when_read_back(form):
     from airflow._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS
 
-    secrets = {"client_secret", "api_key", "jwt_private_key"}
+    secrets = {"client_secret", "api_key", "jwt_private_key", "webhook_secret"}
     assert secrets <= set(form.extra_fields)
     for secret in secrets:
         assert any(word in secret for word in DEFAULT_SENSITIVE_FIELDS), secret

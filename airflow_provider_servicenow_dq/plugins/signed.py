@@ -1,0 +1,69 @@
+"""Requests of an instance, which has no login here: signed with a secret that its connection knows as well.
+
+The signature is the base64 of ``HMAC-SHA256(secret, timestamp + "." + body)``, as an instance makes it with
+``GlideCertificateEncryption.generateMac``. A request is taken for five minutes around its timestamp, and what
+comes a second time meanwhile is answered again and does nothing that was not done.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from fastapi import HTTPException
+from starlette.concurrency import run_in_threadpool
+
+from airflow_provider_servicenow_dq.plugins.reach import webhook_secret
+from airflow_provider_servicenow_dq.plugins.routing import GuardedRoute
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+SIGNATURE: Final = "X-ServiceNow-DQ-Signature"
+TIMESTAMP: Final = "X-ServiceNow-DQ-Timestamp"
+
+#: How far a timestamp may be from our clock, in seconds.
+NEAR_S: Final = 300
+
+
+class SignedRoute(GuardedRoute):
+    """A route that only an instance gets to whose requests are signed."""
+
+    async def admit(self, request: Request) -> str:
+        """Return the connection of the instance that asks.
+
+        :raises HTTPException: 401 if it cannot be told that it is the instance, whatever the reason.
+        """
+        conn_id = request.query_params.get("servicenow_conn_id")
+        secret = await run_in_threadpool(webhook_secret, conn_id)
+        if not secret or not is_signed(
+            await request.body(),
+            secret,
+            timestamp=request.headers.get(TIMESTAMP, ""),
+            signature=request.headers.get(SIGNATURE, ""),
+            now=time.time(),
+        ):
+            raise HTTPException(
+                HTTPStatus.UNAUTHORIZED,
+                f"The signature is wrong or too old ({TIMESTAMP}, {SIGNATURE}), or the connection has no "
+                "webhook_secret",
+                {"WWW-Authenticate": "ServiceNow-DQ-HMAC"},
+            )
+        return f"servicenow:{conn_id or ''}"
+
+
+def is_signed(body: bytes, secret: str, *, timestamp: str, signature: str, now: float) -> bool:
+    """Whether a body was signed with a secret not long ago.
+
+    :param timestamp: Seconds since 1970, as text.
+    :param signature: Base64.
+    :param now: Seconds since 1970.
+    """
+    if not timestamp.isdecimal() or abs(int(timestamp) - now) > NEAR_S:
+        return False
+    due = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).digest()
+    return hmac.compare_digest(base64.b64encode(due), signature.strip().encode("utf-8", "replace"))
