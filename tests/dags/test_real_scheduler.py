@@ -28,7 +28,7 @@ from airflow_provider_servicenow_dq.sensors.servicenow import ServiceNowIncident
 @dag(schedule=None, catchup=False, params={"incident": ""})
 def wait_for_ticket():
     ServiceNowIncidentStateSensor(
-        task_id="wait", incident="{{ params.incident }}", deferrable=True, poke_interval=2, retries=1
+        task_id="wait", incident="{{ params.incident }}", deferrable=True, poke_interval=5, retries=1
     )
 
 
