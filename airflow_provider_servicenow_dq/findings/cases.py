@@ -7,7 +7,6 @@ its answer was lost, gets the same cases and creates nothing twice.
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.desk import lookup
@@ -79,15 +78,21 @@ def _open(
     findings: Sequence[Mapping[str, Anomaly]],
     caller: Caller,
 ) -> list[Case]:
-    drafts = [_draft(*each) for each in zip(items, sides, findings, strict=True)]
+    drafts = [
+        _draft(item, side, found, group.case_correlation(name))
+        for item, side, found, name in zip(
+            items, sides, findings, repeats.names(connection, items, caller), strict=True
+        )
+    ]
     opened = cases.add(connection, drafts, by=caller.user, now=sides[0].desk.now())
     for case, side, found in zip(opened, sides, findings, strict=True):
         recording.put(connection, side, case, found, caller)
     return opened
 
 
-def _draft(item: TicketToCreate | CaseToCreate, side: Side, findings: Mapping[str, Anomaly]) -> Draft:
-    correlation_id = group.case_correlation(uuid.uuid4().hex)
+def _draft(
+    item: TicketToCreate | CaseToCreate, side: Side, findings: Mapping[str, Anomaly], correlation_id: str
+) -> Draft:
     address = Address(side.desk.host, side.project.table, correlation_id)
     asked = item.attributes
     return Draft(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_servicenow_dq.desk.places import group
 from airflow_provider_servicenow_dq.findings.asked import content_hash
 from airflow_provider_servicenow_dq.findings.wrong import KeyReusedError
 from airflow_provider_servicenow_dq.store import cases, requests
@@ -51,7 +54,27 @@ def remember(
     requests.remember(connection, _name(body, caller), content_hash(body), ids, now=now)
 
 
+def names(connection: Connection, items: Sequence[BaseModel], caller: Caller) -> list[str]:
+    """Return 32 hex digits for each item that no other case has, by which its ticket is found again.
+
+    With a key they are the same again for the same request, so that a store that was lost doubles nothing.
+    """
+    found: list[str] = []
+    for number, item in enumerate(items):
+        for times in itertools.count():
+            what = (caller.user, caller.key, str(number), content_hash(item), str(times))
+            name = _hash(*what)[:32] if caller.key else uuid.uuid4().hex
+            if name not in found and not cases.has_correlation(connection, group.case_correlation(name)):
+                found.append(name)
+                break
+    return found
+
+
 def _name(body: BaseModel, caller: Caller) -> str:
     # Two users who choose the same key mean different things.
     what = ("key", caller.user, caller.key) if caller.key else ("content", caller.user, content_hash(body))
-    return hashlib.sha256("\x1f".join([type(body).__name__, *what]).encode()).hexdigest()
+    return _hash(type(body).__name__, *what)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

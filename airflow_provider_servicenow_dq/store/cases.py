@@ -134,6 +134,12 @@ def by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Case]:
     }
 
 
+def has_correlation(connection: Connection, correlation_id: str) -> bool:
+    """Whether a case has a correlation id."""
+    found = sa.select(_table.c.id).where(_table.c.correlation_id == correlation_id).limit(1)
+    return connection.execute(found).first() is not None
+
+
 def of_ticket(connection: Connection, address: Address, sys_id: str) -> Case | None:
     """Return the case of a ticket: one that names it, else the one that owns its address."""
     rows = connection.execute(

@@ -285,7 +285,7 @@ case = sa.Table(
     "dq_case",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("correlation_id", sa.String(100), nullable=False),
+    sa.Column("correlation_id", sa.String(100), nullable=False, index=True),
     sa.Column("instance", sa.String(255)),
     sa.Column("table_name", sa.String(80)),
     sa.Column("ticket_sys_id", sa.String(32)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import crash_stories_findings
 import crash_stories_link
 import crash_stories_open
 import crash_stories_pull
@@ -18,5 +19,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *crash_stories_push.STORIES,
     *crash_stories_link.STORIES,
     *crash_stories_pull.STORIES,
+    *crash_stories_findings.STORIES,
     *crash_stories_trouble.STORIES,
 )

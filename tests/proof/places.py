@@ -1,4 +1,4 @@
-"""Every place in ``desk/`` that commits or talks to the instance, read out of the code itself."""
+"""Every place in ``desk/`` and ``findings/`` that commits or talks to the instance, read out of the code itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def in_the_code() -> set[Place]:
     """Return all places that there are."""
     return {
         Place(name, does)
-        for path in points.DESK.rglob("*.py")
+        for room in points.ROOMS
+        for path in room.rglob("*.py")
         for name, function in _functions(ast.parse(path.read_text()).body, f"{path.name}:")
         for does in _doings(function)
         if name != points.LENDS

@@ -1,6 +1,6 @@
 """Every moment at which a process that works at the desk may die.
 
-A moment is named by the place in ``desk/`` that was at work and by what it was doing there, for example
+A moment is named by the place in ``desk/`` or ``findings/`` that was at work and by what it was doing there, for example
 ``send.py:create: POST incident, answered``:
 
 * a transaction that wrote: *before commit* and *after commit*; one that only read: *after reading*;
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-DESK: Final = Path(airflow_provider_servicenow_dq.__file__).parent / "desk"
-_IN_DESK: Final = f"{DESK}{os.sep}"
+_PACKAGE: Final = Path(airflow_provider_servicenow_dq.__file__).parent
+#: Where the work is done.
+ROOMS: Final = (_PACKAGE / "desk", _PACKAGE / "findings")
+_IN_ROOMS: Final = tuple(f"{room}{os.sep}" for room in ROOMS)
 
 #: Opens the transactions of others: their callers are the places.
 LENDS: Final = "claimed.py:Lease.transaction"
@@ -103,7 +105,7 @@ def here() -> str:
     while frame is not None:
         code = frame.f_code
         # By its letters: a path for each frame of each moment takes a tenth of a story's time.
-        if code.co_filename.startswith(_IN_DESK):
+        if code.co_filename.startswith(_IN_ROOMS):
             name = f"{Path(code.co_filename).name}:{code.co_qualname.partition('.<locals>')[0]}"
             if name != LENDS:
                 return name

@@ -37,6 +37,7 @@ NOT_DELIVERING = {
     "adopt.py": "rebuilds a lost store by reading; what it has read it does not take again",
     "pulled_journals.py": "only reads; what is new is written down by pulled_rows.py",
     "rehearsal.py": "sends nothing, and its memory is thrown away",
+    "rehearsing.py": "the same for findings",
 }
 
 #: Where it asks only when more was changed than fits into one page, as other scenes may have done.

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dq_case")),
         sa.UniqueConstraint("project_key", "number", name=op.f("uq_dq_case_project_key_number")),
     )
+    op.create_index(op.f("ix_dq_case_correlation_id"), "dq_case", ["correlation_id"], unique=False)
     op.create_index(op.f("ix_dq_case_instance_table_name_correlation_id"), "dq_case", _PLACE, unique=False)
     op.create_table(
         "dq_case_number",
