@@ -1,4 +1,4 @@
-"""Every place in ``desk/`` and ``findings/`` that commits or talks to the instance, read out of the code itself."""
+"""Every place in the rooms of the work that commits or talks to the instance, read out of the code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every moment at which a process that works at the desk may die.
 
-A moment is named by the place in ``desk/`` or ``findings/`` that was at work and by what it was doing there, for example
-``send.py:create: POST incident, answered``:
+A moment is named by the place in ``desk/`` or ``findings/`` that was at work and by what it was doing there,
+for example ``send.py:create: POST incident, answered``:
 
 * a transaction that wrote: *before commit* and *after commit*; one that only read: *after reading*;
 * a request that writes: *before sending*; *sent*, so that the instance executes it after our death;
