@@ -145,7 +145,7 @@ def _renew(
 ) -> None:
     open_ids = [known[draft.identity].id for draft in drafts]
     # Locked and read again: meanwhile somebody may have sent it, or given it up.
-    locked = {entry.id: entry for entry in _lock(connection, open_ids)}
+    locked = {entry.id: entry for entry in lock(connection, open_ids)}
     for draft in drafts:
         entry = locked[known[draft.identity].id]
         # To record it again says nothing about whether it arrived; only a person may decide to send it again.
@@ -184,7 +184,7 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Entry]:
 def move(connection: Connection, ids: Iterable[int], address: Address) -> None:
     """Give pending entries another ticket: one that holds many anomalies."""
     for batch in batches(sorted(ids)):
-        _lock(connection, batch)
+        lock(connection, batch)
         connection.execute(
             _table.update()
             .where(_table.c.id.in_(batch), _table.c.state == PENDING)
@@ -217,7 +217,7 @@ def settle(
     """
     ended = state in {DONE, DEAD}
     if len(ids) > 1:
-        _lock(connection, ids)
+        lock(connection, ids)
     connection.execute(
         _table.update()
         .where(_table.c.id.in_(ids))
@@ -235,7 +235,7 @@ def settle(
     )
 
 
-def _lock(connection: Connection, ids: Sequence[int]) -> list[Entry]:
+def lock(connection: Connection, ids: Sequence[int]) -> list[Entry]:
     """Return entries as they are now and stay until the end of the transaction."""
     return [entry_of(row) for row in connection.execute(_OF_IDS_LOCKED, {"ids": ids})]
 

@@ -41,6 +41,8 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     linking = [entry for entry in entries if entry.kind in _LINKING and UNLINKED_SINCE not in entry.payload]
     moving = {entry.key: entry for entry in linking if entry.key and _is_exclusive(entry)}
     if moving:
+        # In this order, as whoever puts findings into cases does: else they wait for each other.
+        outbox.lock(connection, [entry.id for entry in entries])
         exclusive.alone(connection)
         strayed = _keep_cases(connection, ticket, moving, now=now)
         linking = [entry for entry in linking if entry.key not in strayed]
