@@ -204,4 +204,9 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
         if left:
             now = next(iter(of_cases.values())).desk.now()
             cases.touch(connection, left.values(), by=caller.user, now=now)
-    return delivered(of_cases.values(), [], caller)
+    with store.snapshot() as connection:
+        # What a try that died has left behind is of cases that its findings are no longer in.
+        waiting = cases.left_by(connection, caller.run.task)
+    for case in waiting:
+        of_cases.setdefault(case.project_id, sides(case.project_id))
+    return delivered(of_cases.values(), [case.address for case in waiting if case.address], caller)

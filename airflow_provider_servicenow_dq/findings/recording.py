@@ -114,7 +114,7 @@ def leave(
         if ticket is None:
             continue
         cut = exclusive.take_from(connection, [ticket.id], by_case[case_id])
-        gone = [findings[key] for key, _ in sorted(cut) if key in findings]
+        gone = [finding for key, finding in findings.items() if (key, ticket.id) in cut]
         if not gone:
             continue
         table = ticket.address.table

@@ -156,6 +156,23 @@ def of_ticket(connection: Connection, address: Address, sys_id: str) -> Case | N
     return None if row is None else _case(row)
 
 
+def left_by(connection: Connection, task: str) -> list[Case]:
+    """Return cases for whose tickets something waits that a task instance, or a request, has recorded."""
+    entries = schema.outbox
+    waiting = (
+        sa.select(entries.c.id)
+        .where(
+            entries.c.instance == _table.c.instance,
+            entries.c.table_name == _table.c.table_name,
+            entries.c.correlation_id == _table.c.correlation_id,
+            entries.c.recorded_by == task,
+            entries.c.state.in_((outbox.PENDING, outbox.SENDING)),
+        )
+        .exists()
+    )
+    return [_case(row) for row in connection.execute(sa.select(_table).where(waiting))]
+
+
 def findings(connection: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
     """Return the keys of the findings in cases, in the order in which they came."""
     found: dict[str, list[str]] = {}

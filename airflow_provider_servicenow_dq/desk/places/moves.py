@@ -53,7 +53,9 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     tickets.link(connection, ticket.id, on_purpose, now=now, by_person=True)
     if not moving:
         return
-    left = exclusive.take_from_others(connection, ticket, moving)
+    taken = exclusive.take_from_others(connection, ticket, moving)
+    # In the order in which they were recorded.
+    left = {key: taken[key] for key in moving if key in taken}
     drafts = list(_drafts(ticket, moving, left))
     first = next(iter(moving.values()), None)
     if first is not None:
