@@ -132,7 +132,7 @@ def test_it_reads_what_is_wrong(api, items, status):
 
 
 def test_it_reads_a_rate_limit(api, sandbox):
-    sandbox.fail_next("rate_limited", method="POST", retry_after=2)
+    sandbox.fail_next("rate_limited", method="POST", retry_after=60)
 
     with pytest.raises(ApiException) as caught:
         create(api, item("limited"))
