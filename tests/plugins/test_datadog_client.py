@@ -138,4 +138,5 @@ def test_it_reads_a_rate_limit(api, sandbox):
         create(api, item("limited"))
 
     assert caught.value.status == 429
-    assert int(caught.value.headers["X-Ratelimit-Reset"]) >= 1
+    headers = {name.lower(): value for name, value in caught.value.headers.items()}
+    assert int(headers["x-ratelimit-reset"]) >= 1
