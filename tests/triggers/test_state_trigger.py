@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from triggering import CONN, fired, looks, run, solve, stored, until
 
 from airflow_provider_servicenow_dq.tickets.ticket import record_url
+from airflow_provider_servicenow_dq.triggers import lines
 from airflow_provider_servicenow_dq.triggers.servicenow import ServiceNowIncidentStateTrigger
 
 
@@ -170,18 +171,20 @@ def test_a_refused_login_ends_the_wait_at_once_in_words(sandbox, raised, connect
     assert looks(sandbox) == 1
 
 
-def test_a_password_that_was_changed_meanwhile_is_taken(sandbox, raised, connect):
+def test_a_password_that_was_changed_meanwhile_is_taken(sandbox, raised, connect, monkeypatch):
     (record,) = raised()
     connect(sandbox.url, password="of-yesterday")
+    solve(sandbox, record)
+    open_by = lines._opened_by
 
-    async def change():
-        task = asyncio.create_task(fired(waiting_for(by_id(record), poll_interval=0.3)))
-        await asyncio.sleep(0.005)  # the connection is read, and nobody has looked yet
-        connect(sandbox.url)
-        solve(sandbox, record)
-        return await task
+    def opened_and_changed(connection, conn_id):
+        opened = open_by(connection, conn_id)
+        connect(sandbox.url)  # the connection is read, and nobody has looked yet
+        return opened
 
-    assert run(change())["outcome"] == "reached"
+    monkeypatch.setattr(lines, "_opened_by", opened_and_changed)
+
+    assert run(fired(waiting_for(by_id(record))))["outcome"] == "reached"
     assert [logged.status for logged in sandbox.requests] == [401, 200]
 
 
