@@ -23,6 +23,7 @@ from airflow_provider_servicenow_dq.plugins.problems import later
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from fastapi.security import HTTPAuthorizationCredentials
     from starlette.requests import Request
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -34,23 +35,21 @@ async def admit(request: Request) -> BaseUser:
     :raises HTTPException: 401 for nobody, 403 for somebody who may not, or whose browser was sent here by
         another site; 503 if the setting that decides means nothing.
     """
-    user = await _who(request)
+    token = await bearer_scheme(request)
+    user = await _who(request, token)
     # Auth managers may ask their database, as Airflow's own routes let them in threads.
     if not await run_in_threadpool(_may_read, user):
         raise HTTPException(HTTPStatus.FORBIDDEN, "You may not see this Airflow's website")
     if request.method not in _SAFE:
-        _check_origin(request)
+        _check_origin(request, has_token=token is not None)
         await run_in_threadpool(_check_may_write, user)
     return user
 
 
-async def _who(request: Request) -> BaseUser:
-    bearer = await bearer_scheme(request)
+async def _who(request: Request, token: HTTPAuthorizationCredentials | None) -> BaseUser:
     try:
         # Airflow 3.2 goes by the cookie although a token is given.
-        return await (
-            resolve_user_from_token(bearer.credentials) if bearer else get_user(request, None, None)
-        )
+        return await (resolve_user_from_token(token.credentials) if token else get_user(request, None, None))
     except (HTTPException, ValueError) as error:
         # Airflow answers 403 to what is no token at all, and FAB breaks on a token of somebody who is gone:
         # nobody is known then either.
@@ -78,7 +77,7 @@ def _check_may_write(user: BaseUser) -> None:
         )
 
 
-def _check_origin(request: Request) -> None:
+def _check_origin(request: Request, *, has_token: bool) -> None:
     """Make sure that a browser that is logged in was not sent here by another site.
 
     A token in a header is proof enough: no site can make a browser send one. Where Airflow puts it there
@@ -86,7 +85,6 @@ def _check_origin(request: Request) -> None:
 
     :raises HTTPException: If it was, or if it cannot be told.
     """
-    has_token = request.headers.get("Authorization", "").lower().startswith("bearer ")
     if has_token and not settings.lets_everybody_in():
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
@@ -103,9 +101,9 @@ def _check_origin(request: Request) -> None:
 
 
 def _is_our_origin(request: Request, origin: str | None) -> bool:
-    if origin is None:
-        return False
-    ours = {(request.url.scheme, request.url.netloc)}
-    if base_url := settings.base_url():
-        ours.add((urlsplit(base_url).scheme, urlsplit(base_url).netloc))
-    return tuple(urlsplit(origin)[:2]) in ours
+    told = urlsplit(settings.base_url())
+    ours = {f"{request.scope['scheme']}://{request.headers.get('Host', '')}"}
+    # It may be a path alone, and then says nothing of the host.
+    if told.scheme and told.netloc:
+        ours.add(f"{told.scheme}://{told.netloc}".lower())
+    return origin in ours

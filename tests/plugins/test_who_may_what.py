@@ -34,6 +34,8 @@ SITES = {
     "another site's page in an old browser": {"Origin": "https://evil.example"},
     "a page of a sibling host": {"Origin": "http://other.airflow.example", "Sec-Fetch-Site": "same-site"},
     "a page without an origin": {"Origin": "null"},
+    "an origin that is none": {"Origin": "http://["},
+    "a page that has no token to send": {"Origin": "https://evil.example", "Authorization": "Bearer "},
     "another port": {"Origin": "http://airflow.example:8081"},
     "a header that claims our origin, on another site": {
         "Origin": "http://airflow.example",
@@ -129,6 +131,14 @@ def test_a_browser_that_is_logged_in_writes_from_airflows_own_pages(root, sandbo
     ask = Asking(root, None)
     cookie = {"Cookie": f"_token={Asking(root, 'admin').token}"}
     assert ask(method, path, json={}, headers=OURS[where] | cookie).status_code in {400, 404}
+
+
+@pytest.mark.parametrize("base_url", ["/airflow", "airflow.example", "/"])
+def test_an_address_without_a_host_makes_nobody_our_origin(root, sandbox, monkeypatch, base_url):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    method, path = WRITES[0]
+    headers = {"Origin": "null", "Cookie": f"_token={Asking(root, 'admin').token}"}
+    assert Asking(root, None)(method, path, json={}, headers=headers).status_code == 403
 
 
 def test_the_address_that_airflow_is_told_is_an_origin_of_ours(root, sandbox, monkeypatch):
