@@ -10,9 +10,10 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import requests
+from lost_tasks import lost_by_airflow
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.append(str(SCRIPTS))
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 #: Beyond this something hangs, on however busy a machine.
 PATIENCE_S = 120
 FINISHED = {"success", "failed"}
-#: What the scheduler says of a task that it lost.
-LOST = "finished with state failed, but the task instance's state attribute is"
 
 
 class RealAirflow:
@@ -82,8 +81,11 @@ class RealAirflow:
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Return the state of each task of a run."""
-        found = self.ask(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
-        return {task["task_id"]: task["state"] for task in found}
+        return {task["task_id"]: task["state"] for task in self._tasks(dag_id, run_id)}
+
+    def _tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        found = self.ask(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        return cast("list[dict[str, Any]]", found["task_instances"])
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
         """Return what a task returned."""
@@ -108,10 +110,10 @@ class RealAirflow:
     def finish(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Wait for the end of a run, which has to succeed; the state of each of its tasks.
 
-        Tasks that Airflow itself has lost are run again.
+        Tasks that Airflow itself has lost are run again, if no other failed.
         """
         state = self._end_of(dag_id, run_id)
-        if state == "failed" and self._has_lost_tasks_of(run_id):
+        if state == "failed" and self._lost_all_that_failed(dag_id, run_id):
             again = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True}
             self.ask(f"dags/{dag_id}/clearTaskInstances", again)
             self.wait(f"a new try of {run_id}", lambda: self.runs(dag_id).get(run_id) != "failed")
@@ -127,14 +129,11 @@ class RealAirflow:
         )
         return state
 
-    def _has_lost_tasks_of(self, run_id: str) -> bool:
-        """Whether the scheduler failed a task of a run that was at work or waited for it.
-
-        Where it cannot write to SQLite in time it sends a task to its LocalExecutor twice; the second one is
-        refused, and that is taken for the end of the first (seen on 3.3.2).
-        """
-        lines = self._stack.log("scheduler").read_text(errors="replace").splitlines()
-        return any(run_id in line and LOST in line for line in lines)
+    def _lost_all_that_failed(self, dag_id: str, run_id: str) -> bool:
+        """Whether no task of a run failed but those that Airflow itself has lost."""
+        failed = {task["id"] for task in self._tasks(dag_id, run_id) if task["state"] == "failed"}
+        log = self._stack.log("scheduler").read_text(errors="replace")
+        return bool(failed) and failed <= lost_by_airflow(log)
 
 
 @contextlib.contextmanager
