@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.store import schema
-from airflow_provider_servicenow_dq.store.bulk import batches, insert_into
+from airflow_provider_servicenow_dq.store.bulk import BATCH, batches, insert_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,31 +95,43 @@ def read(
     after: int,
     up_to: int,
     besides: Sequence[str] = (),
-    at_once: int = 500,
 ) -> Iterator[Numbered]:
-    """Yield the changes of a table's tickets in their order.
+    """Yield the changes of a table's tickets in their order; for the parameters see :func:`page`."""
+    while found := page(connection, instance, table, after=after, up_to=up_to, besides=besides):
+        yield from found
+        after = found[-1].number
+
+
+def page(
+    connection: Connection,
+    instance: str,
+    table: str,
+    *,
+    after: int,
+    up_to: int,
+    besides: Sequence[str] = (),
+    limit: int = BATCH,
+) -> list[Numbered]:
+    """Return the next changes of a table's tickets in their order; nothing when there are no more.
 
     :param after: Only those with a greater number.
     :param up_to: Only those with this number or a smaller one.
     :param besides: Fields to leave out.
+    :param limit: As many as are in hand at once.
     """
-    while True:
-        rows = connection.execute(
-            sa.select(_table.c.number, _table.c.field, _table.c.content)
-            .where(
-                _table.c.instance == instance,
-                _table.c.table_name == table,
-                _table.c.number > after,
-                _table.c.number <= up_to,
-                *([_table.c.field.not_in(besides)] if besides else ()),
-            )
-            .order_by(_table.c.number)
-            .limit(at_once)
-        ).all()
-        yield from (Numbered(row.number, row.field, row.content) for row in rows)
-        if len(rows) < at_once:
-            return
-        after = rows[-1].number
+    rows = connection.execute(
+        sa.select(_table.c.number, _table.c.field, _table.c.content)
+        .where(
+            _table.c.instance == instance,
+            _table.c.table_name == table,
+            _table.c.number > after,
+            _table.c.number <= up_to,
+            *([_table.c.field.not_in(besides)] if besides else ()),
+        )
+        .order_by(_table.c.number)
+        .limit(limit)
+    )
+    return [Numbered(row.number, row.field, row.content) for row in rows]
 
 
 def claim_echo(connection: Connection, instance: str, sys_id: str, key: str, text_hash: str) -> bool:

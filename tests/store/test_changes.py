@@ -20,9 +20,9 @@ def change(name):
     return Change("incident", "a" * 32, "k" * 32, "state", {"name": name})
 
 
-def read(store, after=0, up_to=1000, **options):
+def read(store, after=0, up_to=1000):
     with store.begin() as connection:
-        found = changes.read(connection, HOST, "incident", after=after, up_to=up_to, **options)
+        found = changes.read(connection, HOST, "incident", after=after, up_to=up_to)
         return [each.content["name"] for each in found]
 
 
@@ -31,7 +31,7 @@ def test_changes_are_read_in_the_order_in_which_they_were_written_down(store, no
         changes.add(connection, HOST, [change(name) for name in range(1200)], now=now)
         changes.add(connection, "other", [change("elsewhere")], now=now)
 
-    assert read(store, up_to=5000, at_once=500) == list(range(1200))
+    assert read(store, up_to=5000) == list(range(1200))
     assert read(store, after=3, up_to=5) == [3, 4]
     with store.begin() as connection:
         assert (changes.last_number(connection, HOST), changes.last_number(connection, "other")) == (1200, 1)

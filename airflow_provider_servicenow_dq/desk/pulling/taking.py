@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.store import changes, taken
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 #: As many changes an XCom holds, and so many bytes of JSON.
 MOST: Final = 1000
 MOST_BYTES: Final = 1_000_000
-
-#: Changes in hand at once.
-_READ_AT_ONCE: Final = 500
 
 #: Runs that Airflow is asked about in one request.
 _ASKED_AT_ONCE: Final = 50
@@ -71,17 +67,16 @@ def take(
             known = Stretch(run, after, to, TAKEN)
             if run:
                 taken.put(connection, consumer, known, now=desk.now())
-        rest = changes.read(
+        rest = changes.page(
             connection,
             consumer.instance,
             consumer.table,
             after=known.to,
             up_to=newest,
             besides=besides,
-            at_once=1,
+            limit=1,
         )
-        cut_off = not all_of_them and next(rest, None) is not None
-    return Taking(consumer, known, besides, cut_off)
+    return Taking(consumer, known, besides, truncated=bool(rest) and not all_of_them)
 
 
 def read(desk: Desk, taking: Taking) -> Iterator[dict[str, Any]]:
@@ -89,23 +84,22 @@ def read(desk: Desk, taking: Taking) -> Iterator[dict[str, Any]]:
 
     Whoever takes them may write them somewhere far away: no transaction is open meanwhile.
     """
-    consumer, stretch = taking.consumer, taking.stretch
-    last = stretch.after
-    while True:
-        with desk.store.snapshot() as connection:
-            found = changes.read(
-                connection,
-                consumer.instance,
-                consumer.table,
-                after=last,
-                up_to=stretch.to,
-                besides=taking.besides,
-            )
-            page = list(islice(found, _READ_AT_ONCE))
-        yield from map(_told, page)
-        if len(page) < _READ_AT_ONCE:
-            return
-        last = page[-1].number
+    last = taking.stretch.after
+    while found := _page(desk, taking, last):
+        yield from map(_told, found)
+        last = found[-1].number
+
+
+def _page(desk: Desk, taking: Taking, after: int) -> list[changes.Numbered]:
+    with desk.store.snapshot() as connection:
+        return changes.page(
+            connection,
+            taking.consumer.instance,
+            taking.consumer.table,
+            after=after,
+            up_to=taking.stretch.to,
+            besides=taking.besides,
+        )
 
 
 def returned(desk: Desk, taking: Taking) -> None:
