@@ -20,7 +20,6 @@ from airflow_provider_servicenow_dq.store import links, outbox, recorded, ticket
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
 from airflow_provider_servicenow_dq.tickets.links import link_line
 from airflow_provider_servicenow_dq.tickets.notes import details
-from airflow_provider_servicenow_dq.tickets.states import states_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,8 +164,7 @@ def draft(
 
 
 def _why_locked(ticket: Ticket, rules: Project) -> str:
-    table = ticket.address.table
-    states = rules.states if table == rules.table else states_of(table)
+    states = rules.states_at(ticket.address.table)
     return linking.why_locked(ticket.number or ticket.sys_id, ticket.state, states)
 
 

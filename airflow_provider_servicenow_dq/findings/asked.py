@@ -25,8 +25,9 @@ Priority = Literal["NOT_DEFINED", "P1", "P2", "P3", "P4", "P5"]
 _Id = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
-_Title = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1000)]
-_Words = Annotated[str, StringConstraints(strict=True, max_length=100_000)]
+# PostgreSQL keeps no text with a NUL in it.
+_Title = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+_Words = Annotated[str, StringConstraints(strict=True, max_length=100_000, pattern=r"^[^\x00]*$")]
 _Url = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=2000)]
 
 

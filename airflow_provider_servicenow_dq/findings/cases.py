@@ -7,7 +7,9 @@ its answer was lost, gets the same cases and creates nothing twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.desk.link import address_of
@@ -15,11 +17,13 @@ from airflow_provider_servicenow_dq.desk.places import group, key_column
 from airflow_provider_servicenow_dq.desk.search import find_ticket
 from airflow_provider_servicenow_dq.exceptions import (
     RecordNotFoundError,
+    RefusedError,
     ServiceNowConfigError,
 )
 from airflow_provider_servicenow_dq.findings import recording, repeats
 from airflow_provider_servicenow_dq.findings.answering import answer, delivered
 from airflow_provider_servicenow_dq.findings.finding import title_of
+from airflow_provider_servicenow_dq.findings.view import ticket_of
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
 from airflow_provider_servicenow_dq.store import cases, exclusive
 from airflow_provider_servicenow_dq.store.cases import Case, Draft
@@ -43,13 +47,17 @@ if TYPE_CHECKING:
     )
     from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Side, Sides
     from airflow_provider_servicenow_dq.store.store import Store
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+_URL: Final = "data.attributes.servicenow_ticket_url"
 
 
 def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -> Answer:
     """Open a case for each item, with a ticket or without one, and put its findings into it.
 
-    Findings leave the cases, and with them the tickets, that they were in. An item whose ticket ServiceNow
-    refuses says so in its case; the others are not held up.
+    Findings leave the cases, and with them the tickets, that they were in; one that is in several items ends
+    in the last of them. An item whose ticket ServiceNow refuses says so in its case; the others are not held
+    up, and a repeated request tries it again.
 
     :raises NotFoundError: If there is no such project.
     :raises KeyReusedError: If the caller's key came with another request before.
@@ -57,18 +65,31 @@ def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -
     items: Sequence[TicketToCreate | CaseToCreate] = body.data
     known = {name: sides(name) for name in {item.relationships.project.data.id for item in items}}
     of_items = [known[item.relationships.project.data.id] for item in items]
-    store = of_items[0].desk.store
+    store, now = of_items[0].desk.store, of_items[0].desk.now()
+    by_project = {side.project.id: side for side in of_items}
     with store.begin() as connection:
-        findings = [
-            recording.remember(connection, side, item.relationships.findings.ids)
-            for side, item in zip(of_items, items, strict=True)
-        ]
+        findings = _remember(connection, of_items[0], items)
+        before = repeats.known(connection, body, caller, now=now) or []
+        refused = recording.refused(connection, before)
         exclusive.alone(connection)
-        opened = repeats.known(connection, body, caller, now=of_items[0].desk.now())
+        opened = repeats.known(connection, body, caller, now=now)
         if opened is None:
             opened = _open(connection, items, of_items, findings, caller)
-            repeats.remember(connection, body, caller, opened, now=of_items[0].desk.now())
-    return answer(store, opened, {side.project.id: side for side in of_items}, caller)
+            repeats.remember(connection, body, caller, opened, now=now)
+        for case, entries in refused:
+            recording.put_again(connection, by_project[case.project_id], case, entries, caller)
+    return answer(store, opened, by_project, caller)
+
+
+def _remember(
+    connection: Connection, side: Side, items: Sequence[TicketToCreate | CaseToCreate]
+) -> list[dict[str, Anomaly]]:
+    """Return the findings of each item by their keys, in their order."""
+    ids = [item.relationships.findings.ids for item in items]
+    # All at once, so that they are locked in one order: else two requests wait for each other.
+    known = recording.remember(connection, side, dict.fromkeys(itertools.chain.from_iterable(ids)))
+    keys = [[recording.key_of(each, side.desk.namespace) for each in of_item] for of_item in ids]
+    return [{key: known[key] for key in of_item} for of_item in keys]
 
 
 def _open(
@@ -99,7 +120,7 @@ def _draft(
         correlation_id=correlation_id,
         project_id=side.project.id,
         project_key=side.project.key or recording.NO_KEY,
-        title=asked.title or title_of(list(findings.values())),
+        title=(asked.title or "").strip() or title_of(list(findings.values())),
         description=asked.description or "",
         address=address if item.type == "servicenow_tickets" else None,
         priority=asked.priority,
@@ -110,6 +131,8 @@ def _draft(
 
 def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer:
     """Put findings on a ticket that is there, and into its case; a ticket without one gets one.
+
+    A case stays one of its own project, whichever is named.
 
     :raises NotFoundError: If there is no such project, or its instance shows no such ticket.
     :raises BadRequestError: If the address is that of another instance, or of a ticket that is locked.
@@ -126,11 +149,10 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
         ticket = lookup.keep(connection, side.desk, address, found.record, now=now)
         case = cases.of_ticket(connection, address, ticket.sys_id)
         earlier = cases.entries(connection, case, for_update=True) if case is not None else []
-        states = side.project.states
-        if states.is_ended(ticket.state):
-            locked = f"{ticket.number} is {states.label(ticket.state)}, and locked: attach to an open ticket"
-            raise BadRequestError([f"data.attributes.servicenow_ticket_url: {locked}"])
+        _refuse_locked(side, ticket, place=_URL)
         exclusive.alone(connection)
+        # Somebody may have made it one at the same moment.
+        case = case or cases.of_ticket(connection, address, ticket.sys_id)
         if case is None:
             draft = Draft(
                 correlation_id=address.correlation_id,
@@ -139,32 +161,51 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
                 title=str(ticket.record.get("short_description") or ticket.number),
                 description=str(ticket.record.get("description") or ""),
                 address=address,
-                ticket_sys_id=ticket.sys_id,
+                # One of ours that a lost store knew has the id that it had.
+                ticket_sys_id=None if group.is_case(address) else ticket.sys_id,
                 closes_when_empty=side.project.close_empty_cases,
             )
             (case,) = cases.add(connection, [draft], by=caller.user, now=now)
         recording.put(connection, side, case, findings, caller, earlier=earlier)
-    return answer(store, [case], {side.project.id: side}, caller)
+    return answer(store, [case], {case.project_id: side}, caller)
+
+
+def _refuse_locked(side: Side, ticket: Ticket, *, place: str) -> None:
+    """Refuse to put findings on a ticket that nobody can write on.
+
+    :raises BadRequestError: If it is one.
+    """
+    states = side.project.states_at(ticket.address.table)
+    if states.is_ended(ticket.state):
+        label = states.label(ticket.state)
+        raise BadRequestError([f"{place}: {ticket.number} is {label}, and locked: attach to an open ticket"])
 
 
 def _find(side: Side, url: str, column: str) -> Found:
-    place = "data.attributes.servicenow_ticket_url"
     try:
         return find_ticket(
             table_api=side.desk.table_api, name=url, table=side.project.table, key_column=column
         )
     except RecordNotFoundError as error:
-        raise NotFoundError(f"{place}: {error}") from error
+        raise NotFoundError(f"{_URL}: {error}") from error
     except ServiceNowConfigError as error:
-        raise BadRequestError([f"{place}: {error}"]) from error
+        raise BadRequestError([f"{_URL}: {error}"]) from error
+    except RefusedError as error:
+        if error.status != HTTPStatus.BAD_REQUEST:
+            raise
+        # An address may name a table that the instance does not have.
+        raise BadRequestError([f"{_URL}: {error}"]) from error
 
 
 def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, caller: Caller) -> Answer:
     """Put findings into a case, and on its ticket if it has one.
 
     :param store: Where cases are.
+    A ticket that we have opened for the case has a successor where it is closed; one of somebody else's has
+    none.
+
     :raises NotFoundError: If there is no such case.
-    :raises BadRequestError: If the body is about another case.
+    :raises BadRequestError: If the body is about another case, or its ticket is somebody else's and locked.
     """
     if body.data.id != case_id:
         raise BadRequestError([f"data.id: {body.data.id} is not the case of the path"])
@@ -173,9 +214,15 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
     if case is None:
         raise NotFoundError("case not found")
     side = sides(case.project_id)
+    theirs = case.address is not None and not group.is_case(case.address)
+    if case.address is not None and theirs:
+        lookup.look(side.desk, [case.address], run=caller.run.dag_run)
     with store.begin() as connection:
         findings = recording.remember(connection, side, body.data.relationships.findings.ids)
         earlier = cases.entries(connection, case, for_update=True)
+        ticket = ticket_of(connection, case)
+        if theirs and ticket is not None and recording.not_on(connection, ticket, findings):
+            _refuse_locked(side, ticket, place="data.id")
         exclusive.alone(connection)
         recording.put(connection, side, case, findings, caller, earlier=earlier)
     return answer(store, [case], {side.project.id: side}, caller)

@@ -5,19 +5,17 @@ Everything of a request is one transaction of the store.
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, occurrence_id
 from airflow_provider_servicenow_dq.desk import link
-from airflow_provider_servicenow_dq.desk.order import Order, payload
+from airflow_provider_servicenow_dq.desk.order import Order, payload, rules_payload
 from airflow_provider_servicenow_dq.desk.places import group, key_column, moves
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.view import ticket_of
 from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, outbox, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.outbox import Draft
-from airflow_provider_servicenow_dq.tickets.states import states_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.findings.parties import Caller, Side
     from airflow_provider_servicenow_dq.store.cases import Case
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
 
 #: Key of cases whose project has none.
 NO_KEY: Final = "DQ"
@@ -79,17 +78,59 @@ def put(
     :param earlier: What was recorded for the case before, locked.
     """
     before = cases.put(connection, case.id, list(findings))
-    now = side.desk.now()
     left = {key: old for key, old in before.items() if old != case.id}
-    cases.touch(connection, [case.id, *left.values()], by=caller.user, now=now)
+    cases.touch(connection, [case.id, *left.values()], by=caller.user, now=side.desk.now())
     if case.address is None:
         leave(connection, side, left, findings, caller, where=case.key)
         return
     ticket = ticket_of(connection, case)
-    linked = tickets.members(connection, ticket.id) if ticket is not None else set()
-    wanted = {key: finding for key, finding in findings.items() if key not in linked}
-    drafts = [_draft(connection, side, case, key, wanted[key], earlier, caller) for key in wanted]
-    outbox.record(connection, drafts, recorded_by=caller.run.task, now=now)
+    wanted = findings if ticket is None else not_on(connection, ticket, findings)
+    _bring(connection, side, case, wanted, caller, earlier)
+
+
+def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, list[outbox.Entry]]]:
+    """Return those of some cases for whose tickets something was refused, with what was recorded, locked.
+
+    To be asked before :func:`~airflow_provider_servicenow_dq.store.exclusive.alone`.
+    """
+    found = []
+    # In one order for all: two that lock in different orders wait for each other.
+    for case in sorted(asked, key=lambda each: each.id):
+        if any(entry.state in outbox.GIVEN_UP for entry in cases.entries(connection, case)):
+            found.append((case, cases.entries(connection, case, for_update=True)))
+    return found
+
+
+def put_again(
+    connection: Connection, side: Side, case: Case, earlier: Sequence[outbox.Entry], caller: Caller
+) -> None:
+    """Intend once more what was refused: whoever asks again may have changed the reason.
+
+    :param earlier: What was recorded for the case before, locked.
+    """
+    given_up = {str(entry.key) for entry in earlier if entry.state in outbox.GIVEN_UP}
+    still_here = cases.findings(connection, [case.id]).get(case.id, [])
+    known = contents(connection, given_up.intersection(still_here))
+    _bring(connection, side, case, {key: known[key] for key in still_here if key in known}, caller, earlier)
+
+
+def not_on(connection: Connection, ticket: Ticket, findings: Mapping[str, Anomaly]) -> dict[str, Anomaly]:
+    """Return those of some findings that are not on a ticket yet."""
+    linked = tickets.members(connection, ticket.id)
+    return {key: finding for key, finding in findings.items() if key not in linked}
+
+
+def _bring(
+    connection: Connection,
+    side: Side,
+    case: Case,
+    findings: Mapping[str, Anomaly],
+    caller: Caller,
+    earlier: Sequence[outbox.Entry],
+) -> None:
+    """Write down that findings are to come to the ticket of their case."""
+    drafts = [_draft(connection, side, case, key, findings[key], earlier, caller) for key in findings]
+    outbox.record(connection, drafts, recorded_by=caller.run.task, now=side.desk.now())
 
 
 def leave(
@@ -117,17 +158,9 @@ def leave(
         gone = [finding for key, finding in findings.items() if (key, ticket.id) in cut]
         if not gone:
             continue
-        table = ticket.address.table
-        states = side.project.states if table == side.project.table else states_of(table)
+        rules = rules_payload(side.project) if ticket.address.table == side.project.table else {}
         moves.leave(
-            connection,
-            ticket,
-            gone,
-            where=where,
-            name=uuid.uuid4().hex,
-            by=caller.run.task,
-            states=states,
-            now=side.desk.now(),
+            connection, ticket, gone, where=where, by=caller.run.task, rules=rules, now=side.desk.now()
         )
 
 
@@ -158,11 +191,10 @@ def _report(
     """Return what opens or continues the ticket of a case."""
     assert case.address is not None  # noqa: S101 (as above)
     column = key_column.declared(connection, side.desk, side.project)
-    # Braces in a title are no fields of the finding.
-    columns = {"short_description": case.title.replace("{", "{{").replace("}", "}}")}
+    columns = {"short_description": _literal(case.title)}
     assignee = side.project.assignees.get(case.assignee_id or "")
     if assignee:
-        columns["assigned_to"] = assignee
+        columns["assigned_to"] = _literal(assignee)
     wish = None if case.priority == cases.NOT_DEFINED else case.priority
     made = payload(
         Order(side.project, columns, priority=wish),
@@ -182,3 +214,8 @@ def _report(
         "titled": True,
         "key_column": column,
     }
+
+
+def _literal(text: str) -> str:
+    """Return a text whose braces are no fields of a finding."""
+    return text.replace("{", "{{").replace("}", "}}")

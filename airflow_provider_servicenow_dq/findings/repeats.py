@@ -62,8 +62,8 @@ def names(connection: Connection, items: Sequence[BaseModel], caller: Caller) ->
     found: list[str] = []
     for number, item in enumerate(items):
         for times in itertools.count():
-            what = (caller.user, caller.key, str(number), content_hash(item), str(times))
-            name = _hash(*what)[:32] if caller.key else uuid.uuid4().hex
+            what = (str(number), content_hash(item), str(times))
+            name = _hash(caller.user, caller.key, *what)[:32] if caller.key else uuid.uuid4().hex
             if name not in found and not cases.has_correlation(connection, group.case_correlation(name)):
                 found.append(name)
                 break

@@ -19,7 +19,7 @@ from airflow_provider_servicenow_dq.findings.shown import (
     UserRef,
 )
 from airflow_provider_servicenow_dq.store import anomalies, cases, outbox, tickets
-from airflow_provider_servicenow_dq.tickets.states import states_of
+from airflow_provider_servicenow_dq.tickets.states import INCIDENT, states_of
 from airflow_provider_servicenow_dq.tickets.ticket import iso
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def ticket_of(connection: Connection, case: Case) -> Ticket | None:
 
 def _case(connection: Connection, case: Case, findings: Sequence[str], side: Side | None) -> CaseData:
     ticket = ticket_of(connection, case)
-    states = side.project.states if side else states_of(case.address.table if case.address else "incident")
+    table = case.address.table if case.address else INCIDENT
+    states = side.project.states_at(table) if side else states_of(table)
     standing = _standing(ticket, states)
     record = ticket.record if ticket is not None else {}
     changed_at = max(filter(None, [case.modified_at, _moment(record.get("sys_updated_on"))]))
@@ -114,7 +115,7 @@ def _ticket(
     if case.address is None:
         return None
     recorded = cases.entries(connection, case)
-    dead = [entry for entry in recorded if entry.state in {outbox.DEAD, outbox.BLOCKED}]
+    dead = [entry for entry in recorded if entry.state in outbox.GIVEN_UP]
     if ticket is not None and ticket.state != tickets.UNKNOWN and side is not None:
         said = "; ".join(dict.fromkeys(entry.message or "" for entry in dead)) or None
         return ServiceNowTicket(status="COMPLETED", result=_result(ticket, side), error_message=said)

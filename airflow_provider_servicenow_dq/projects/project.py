@@ -169,6 +169,10 @@ class Project(BaseModel):
         """What the states of its table mean."""
         return states_of(self.table, self.status.told(self.table))
 
+    def states_at(self, table: str) -> States:
+        """Return what the states of a table mean: of its own as it tells, of another one what is known."""
+        return self.states if table == self.table else states_of(table)
+
     def status_for_state(self, state: str, close_code: str = "") -> Status | None:
         """Return what the state of a ticket says about its anomaly; None where nobody has told us.
 

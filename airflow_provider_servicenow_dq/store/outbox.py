@@ -30,6 +30,8 @@ DISCARDED: Final = "discarded"
 
 #: Nothing more is done about them, whoever records them again.
 ENDED: Final = frozenset({DONE, DISCARDED})
+#: Nothing more is done about them until somebody records them again, or replays them.
+GIVEN_UP: Final = frozenset({DEAD, BLOCKED})
 
 #: A report of an anomaly: what it becomes is decided at delivery.
 REPORT: Final = "report"
@@ -152,7 +154,7 @@ def _renew(
         if entry.state in ENDED or (entry.state == DEAD and entry.action == UNKNOWN):
             continue
         values: dict[str, Any] = {"payload": dict(draft.payload)}
-        if entry.state in {DEAD, BLOCKED}:
+        if entry.state in GIVEN_UP:
             values |= {"state": PENDING, "message": None, "recorded_by": recorded_by, "recorded_at": now}
         connection.execute(_table.update().where(_table.c.id == entry.id).values(values))
 

@@ -148,14 +148,14 @@ def successor_line(number: str, state: str) -> str:
     return f"Follows {number} ({state})."
 
 
-def left_note(anomalies: Sequence[Anomaly], *, number: str) -> str:
-    """Return the note on a ticket that anomalies have left for another one; without a time, as it is once.
+def left_pages(anomalies: Sequence[Anomaly], *, number: str) -> list[str]:
+    """Return the notes on a ticket that anomalies have left for another one; without a time, as it is once.
 
     :param number: Of the ticket that they are on now, or the key of their case; empty if there is none.
     """
-    lines = [f"- {_named(anomaly)}" for anomaly in anomalies]
+    lines = [harmless(f"- {_named(anomaly)}") for anomaly in anomalies]
     where = f", now on {number}" if number else ""
-    return _note(f"No longer followed here{where}:", "\n".join(lines))
+    return paged(f"No longer followed here{where}:", lines, COLUMN_LENGTHS["work_notes"])
 
 
 def joined_pages(anomalies: Sequence[tuple[Anomaly, str]]) -> list[str]:

@@ -17,8 +17,10 @@ from airflow_provider_servicenow_dq.findings.asked import (
     read,
 )
 from airflow_provider_servicenow_dq.findings.parties import Caller, Side
+from airflow_provider_servicenow_dq.findings.recording import key_of
 from airflow_provider_servicenow_dq.findings.wrong import NotFoundError
 from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.store import tickets
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.desk import Desk
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 PROJECT = "aeadc05e-98a8-11ec-ac2c-da7ad0900001"
+SOLVED = {"state": "6", "close_code": "Solution provided", "close_notes": "done"}
+CLOSED = {**SOLVED, "state": "7"}
 
 
 def finding_id(number: int) -> str:
@@ -77,8 +81,8 @@ class Client:
     def create_cases(self, *items: dict[str, Any]) -> Answer:
         return cases.create(read(CreateCases, {"data": list(items)}), sides=self.sides, caller=self.caller())
 
-    def attach(self, url: str, *numbers: int) -> Answer:
-        body = ticket(*numbers, servicenow_ticket_url=url)
+    def attach(self, url: str, *numbers: int, project: str = PROJECT) -> Answer:
+        body = ticket(*numbers, project=project, servicenow_ticket_url=url)
         return cases.attach_ticket(read(AttachTicket, {"data": body}), sides=self.sides, caller=self.caller())
 
     def attach_case(self, case_id: str, *numbers: int) -> Answer:
@@ -96,6 +100,22 @@ class Client:
             namespace=self.desk.namespace,
             caller=self.caller(),
         )
+
+
+def result_of(answer: Answer) -> Any:
+    (case,) = answer.cases
+    assert case.attributes.servicenow_ticket is not None
+    return case.attributes.servicenow_ticket.result
+
+
+def keys(*numbers: int) -> set[str]:
+    return {key_of(finding_id(number), "") for number in numbers}
+
+
+def members(desk: Desk, sys_id: str) -> set[str]:
+    with desk.store.begin() as connection:
+        known = tickets.by_ids(connection, range(1, 2000)).values()
+        return next(tickets.members(connection, each.id) for each in known if each.sys_id == sys_id)
 
 
 def ours(sandbox: Sandbox) -> list[dict[str, str]]:

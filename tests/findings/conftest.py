@@ -27,7 +27,13 @@ def server() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(server: Sandbox) -> Iterator[Sandbox]:
-    defaults = {"admin_only_sys_fields": False, "journal_acl": False, "mandatory": (), "abort": ()}
+    defaults = {
+        "admin_only_sys_fields": False,
+        "journal_acl": False,
+        "mandatory": (),
+        "abort": (),
+        "table": (),
+    }
     server.configure(**defaults)
     server.reset()
     yield server
@@ -38,11 +44,11 @@ def sandbox(server: Sandbox) -> Iterator[Sandbox]:
 def make_desk(sandbox: Sandbox, store_url: Callable[[str], str]) -> Iterator[Callable[..., Desk]]:
     opened = []
 
-    def make(**changes: Any) -> Desk:
+    def make(name: str = "store", **changes: Any) -> Desk:
         config = InstanceConfig(sandbox.url, login="svc_airflow", password="airflow-secret", timeout_s=2)
         transport = Transport(config)
         table_api = TableApi(transport)
-        desk = Desk(config, table_api, Names(table_api), Store(store_url("store")))
+        desk = Desk(config, table_api, Names(table_api), Store(store_url(name)))
         opened.extend([transport, desk.store])
         return dataclasses.replace(desk, **changes)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from asking import PROJECT, Client, finding_id, ours, texts, ticket
+from concurrent.futures import ThreadPoolExecutor
 
-from airflow_provider_servicenow_dq.findings.wrong import KeyReusedError, NotFoundError
+import pytest
+from asking import PROJECT, Client, finding_id, keys, members, ours, result_of, texts, ticket
+
+from airflow_provider_servicenow_dq.client.limits import forget_limits
+from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, KeyReusedError, NotFoundError
 
 
 @pytest.fixture
@@ -96,6 +99,102 @@ def test_what_the_instance_refuses_fails_in_its_case_and_holds_up_no_other(clien
     assert states == ["COMPLETED", "FAILED", "COMPLETED"]
     assert came.cases[1].attributes.servicenow_ticket.error_message
     assert came.pending == []
+
+
+def test_what_was_refused_is_delivered_by_a_repeat_once_the_reason_is_gone(client, sandbox):
+    items = [ticket(1, title="fine"), ticket(2, 3, title="refused")]
+    sandbox.configure(abort=("incident when short_descriptionLIKErefused",))
+    first = client.create(*items, key="once")
+    sandbox.configure(abort=())
+
+    again = client.create(*items, key="once")
+
+    assert [case.attributes.servicenow_ticket.status for case in again.cases] == ["COMPLETED", "COMPLETED"]
+    assert [case.id for case in again.cases] == [case.id for case in first.cases]
+    assert again.failures == []
+    assert members(client.desk, again.cases[1].attributes.servicenow_ticket.result.sys_id) == keys(2, 3)
+    assert len(ours(sandbox)) == 2
+
+
+def test_what_was_refused_and_has_moved_on_since_is_not_brought_back_by_a_repeat(client, sandbox):
+    sandbox.configure(abort=("incident when short_descriptionLIKErefused",))
+    client.create(ticket(2, 3, title="refused"), key="once")
+    elsewhere = result_of(client.create(ticket(3, title="fine")))
+    sandbox.configure(abort=())
+
+    again = client.create(ticket(2, 3, title="refused"), key="once")
+
+    assert members(client.desk, result_of(again).sys_id) == keys(2)
+    assert members(client.desk, elsewhere.sys_id) == keys(3)
+
+
+def test_a_request_that_was_limited_midway_goes_on_with_its_repeat(client, sandbox):
+    items = [ticket(number, title=f"t{number}") for number in range(6)]
+    sandbox.fail_next("rate_limited", method="POST", skip=3, retry_after=600)
+    first = client.create(*items)
+    forget_limits()  # ten minutes later
+
+    again = client.create(*items)
+
+    assert "PENDING" in {case.attributes.servicenow_ticket.status for case in first.cases}
+    assert {case.attributes.servicenow_ticket.status for case in again.cases} == {"COMPLETED"}
+    assert len(ours(sandbox)) == 6
+
+
+def test_a_finding_in_two_items_of_a_request_ends_in_the_last(client, sandbox):
+    first, last = client.create(ticket(1, 2), ticket(2, 3)).cases
+
+    assert [each.resource_id for each in first.attributes.insights] == [finding_id(1)]
+    assert [each.resource_id for each in last.attributes.insights] == [finding_id(2), finding_id(3)]
+    on_first, on_last = (case.attributes.servicenow_ticket.result.sys_id for case in (first, last))
+    assert members(client.desk, on_first) == keys(1)
+    assert members(client.desk, on_last) == keys(2, 3)
+    assert "No longer followed here, now on PROJ-2" in texts(sandbox, on_first)
+
+
+def test_requests_that_name_the_same_new_findings_in_another_order_do_not_stop_each_other(make_desk):
+    desks = [make_desk() for _ in range(4)]
+
+    def ask(number):
+        client = Client(desks[number], user=f"user {number}")
+        for start in range(0, 90, 30):
+            order = range(start, start + 30)
+            items = order if number % 2 else reversed(order)
+            client.create_cases(*[ticket(each, kind="cases") for each in items])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4)))
+
+
+def test_findings_can_be_read_whatever_the_words_of_whoever_asks(client, sandbox):
+    title, description = "ü[code]" * 140, "日本[code]<b>x</b>[/code]\n" * 4000
+    came = client.create(ticket(*range(50), title=title, description=description))
+
+    (row,) = ours(sandbox)
+    said = texts(sandbox, row["sys_id"])
+    assert all(f"i-{number:017x}" in said for number in range(50))
+    assert "[code]" not in said
+    assert len(row["description"]) <= 4000
+    assert row["description"].startswith("日本[ code]")
+    assert (len(row["short_description"]), row["short_description"][-3:]) == (160, "[…]")
+    (case,) = came.cases
+    assert (case.attributes.title, case.attributes.description) == (title, description)
+    assert came.failures == []
+
+
+@pytest.mark.parametrize("words", ["a\x00b", "a\ud800b"])
+def test_words_that_no_database_keeps_are_a_bad_request(client, sandbox, words):
+    for name in ("title", "description", "assignee_id"):
+        with pytest.raises(BadRequestError, match=f"data.0.attributes.{name}"):
+            client.create(ticket(1, **{name: words}))
+
+    assert ours(sandbox) == []
+
+
+def test_a_title_of_blanks_is_none(client, sandbox):
+    client.create(ticket(1, title="  \n "))
+
+    assert ours(sandbox)[0]["short_description"].startswith("Security finding: def-00p-ier on i-")
 
 
 def test_while_the_instance_is_down_the_request_waits_and_its_repeat_delivers_it(client, sandbox):

@@ -6,9 +6,11 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asking import Client, finding_id, ours, texts, ticket
+from asking import Client, finding_id, keys, members, ours, result_of, texts, ticket
 
-from airflow_provider_servicenow_dq.findings.recording import key_of
+from airflow_provider_servicenow_dq.desk.desk import utc_now
+from airflow_provider_servicenow_dq.findings.finding import finding_of
+from airflow_provider_servicenow_dq.findings.recording import know
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
 from airflow_provider_servicenow_dq.store import cases, tickets
 
@@ -16,25 +18,6 @@ from airflow_provider_servicenow_dq.store import cases, tickets
 @pytest.fixture
 def client(desk):
     return Client(desk)
-
-
-def result_of(answer):
-    (case,) = answer.cases
-    return case.attributes.servicenow_ticket.result
-
-
-def members(desk, sys_id):
-    with desk.store.begin() as connection:
-        found = [
-            ticket
-            for ticket in tickets.by_ids(connection, range(1, 2000)).values()
-            if ticket.sys_id == sys_id
-        ]
-        return tickets.members(connection, found[0].id)
-
-
-def keys(*numbers):
-    return {key_of(finding_id(number), "") for number in numbers}
 
 
 def test_a_finding_leaves_its_ticket_for_a_new_one_and_both_say_so(client, desk, sandbox):
@@ -46,6 +29,24 @@ def test_a_finding_leaves_its_ticket_for_a_new_one_and_both_say_so(client, desk,
     numbers = {row["sys_id"]: row["number"] for row in ours(sandbox)}
     assert f"now on {numbers[after.sys_id]}" in texts(sandbox, before.sys_id)
     assert f"until now on {numbers[before.sys_id]}" in texts(sandbox, after.sys_id)
+
+
+def test_each_of_fifty_with_long_names_is_told_of_where_it_left(client, desk, sandbox):
+    long = [
+        finding_of(finding_id(number)).model_copy(update={"check_name": f"rule {number:02} {'x' * 180}"})
+        for number in range(50)
+    ]
+    with desk.store.begin() as connection:
+        know(connection, long, namespace="", now=utc_now())
+    (case,) = client.create(ticket(*range(50))).cases
+    there = case.attributes.servicenow_ticket.result.sys_id
+    client.create(ticket(*range(25)))
+
+    client.detach(*range(25, 50))
+
+    left = [note for note in sandbox.notes(there) if note.startswith("No longer followed here")]
+    assert all(any(f"- rule {number:02} " in note for note in left) for number in range(50))
+    assert not any("[…]" in note for note in left)
 
 
 def test_findings_are_attached_to_a_ticket_that_somebody_else_has_opened(client, desk, sandbox):

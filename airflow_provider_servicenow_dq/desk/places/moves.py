@@ -59,9 +59,9 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     drafts = list(_drafts(ticket, moving, left))
     first = next(iter(moving.values()), None)
     if first is not None:
-        for other in {each.id: each for others in left.values() for each in others}.values():
-            rules = rules_in(first.payload) if other.address.table == first.address.table else {}
-            drafts += close_empty(connection, other, rules=rules)
+        others = {each.id: each for them in left.values() for each in them if each.address != ticket.address}
+        for other in others.values():
+            drafts += close_empty(connection, other, rules=_rules(other, first))
     outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
 
 
@@ -87,11 +87,11 @@ def _keep_cases(
     gone: dict[str, list[str]] = {}
     for key, owner in strayed.items():
         gone.setdefault(known[owner].key if owner else "", []).append(key)
-    drafts = []
+    drafts: list[Draft] = []
     for where, keys in gone.items():
         first = moving[keys[0]]
-        text = notes.left_note([_anomaly(moving[key]) for key in keys], number=where)
-        drafts.append(_draft(ticket, f"{first.id}|{ticket.sys_id}|strayed", text, first))
+        texts = notes.left_pages([_anomaly(moving[key]) for key in keys], number=where)
+        drafts += _pages(ticket, f"{first.id}|{ticket.sys_id}|strayed", texts, _rules(ticket, first))
     if drafts:
         first = next(iter(moving.values()))
         outbox.record(connection, drafts, recorded_by=first.recorded_by, now=now)
@@ -107,6 +107,7 @@ def close_empty(connection: Connection, ticket: Ticket, *, rules: Mapping[str, A
     if case is None or not case.closes_when_empty or tickets.members(connection, ticket.id):
         return []
     payload = {
+        "sys_id": ticket.sys_id,
         "status": Status.RESOLVED,
         "effect": "resolve",
         "text": f"No finding is left in {case.key}.",
@@ -123,22 +124,22 @@ def leave(
     anomalies: Sequence[Anomaly],
     *,
     where: str,
-    name: str,
     by: str,
-    states: States,
+    rules: Mapping[str, Any],
     now: datetime,
 ) -> None:
     """Note on a ticket that anomalies are not followed there any more; their links are cut already.
 
     :param where: Key of the case that they are in now; empty for none.
-    :param name: Tells this leaving from any other.
     :param by: Who has recorded it.
+    :param rules: What a project says of the ticket's table.
     """
+    states = states_in(rules, ticket.address.table)
     if ticket.state == tickets.UNKNOWN or states.is_ended(ticket.state):
         return  # nothing can be written on it any more
-    payload = {"sys_id": ticket.sys_id, "text": notes.left_note(anomalies, number=where)}
-    draft = Draft(ticket.address, f"move|{name}|{ticket.sys_id}", outbox.MOVE, payload)
-    drafts = [draft, *close_empty(connection, ticket, rules={})]
+    texts = notes.left_pages(anomalies, number=where)
+    drafts = list(_pages(ticket, f"{uuid.uuid4().hex}|{ticket.sys_id}", texts, rules))
+    drafts += close_empty(connection, ticket, rules=rules)
     outbox.record(connection, drafts, recorded_by=by, now=now)
 
 
@@ -194,16 +195,22 @@ def _drafts(
         if other.state == tickets.UNKNOWN or _states(other, ticket, first).is_ended(other.state):
             continue  # nothing can be written on it any more
         anomalies = [_anomaly(moving[key]) for key in keys]
-        text = notes.left_note(anomalies, number=ticket.number)
-        yield _draft(other, f"{first.id}|{other.sys_id}", text, first)
-    for number, text in enumerate(notes.joined_pages(joining), start=1):
-        yield _draft(ticket, f"{first.id}|{ticket.sys_id}|page {number}", text, first)
+        texts = notes.left_pages(anomalies, number=ticket.number)
+        yield from _pages(other, f"{first.id}|{other.sys_id}", texts, _rules(other, first))
+    joined = notes.joined_pages(joining)
+    yield from _pages(ticket, f"{first.id}|{ticket.sys_id}", joined, _rules(ticket, first))
 
 
-def _draft(ticket: Ticket, name: str, text: str, first: Entry) -> Draft:
-    rules = rules_in(first.payload) if ticket.address.table == first.address.table else {}
-    payload = {"sys_id": ticket.sys_id, "text": text, **rules}
-    return Draft(ticket.address, f"move|{name}", outbox.MOVE, payload)
+def _rules(ticket: Ticket, entry: Entry) -> dict[str, Any]:
+    """Return what an entry's project says of a ticket's table."""
+    return rules_in(entry.payload) if ticket.address.table == entry.address.table else {}
+
+
+def _pages(ticket: Ticket, name: str, texts: Sequence[str], rules: Mapping[str, Any]) -> Iterator[Draft]:
+    """Yield the intents to write pages of a note on a ticket."""
+    for number, text in enumerate(texts, start=1):
+        payload = {"sys_id": ticket.sys_id, "text": text, **rules}
+        yield Draft(ticket.address, f"move|{name}|page {number}", outbox.MOVE, payload)
 
 
 def _states(other: Ticket, ticket: Ticket, entry: Entry) -> States:

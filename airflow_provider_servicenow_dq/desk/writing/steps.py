@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Severity
 from airflow_provider_servicenow_dq.desk.delivery import twins
 from airflow_provider_servicenow_dq.desk.order import CORRELATION, policy_of, rules_in, states_in
-from airflow_provider_servicenow_dq.desk.places import group, homes
+from airflow_provider_servicenow_dq.desk.places import along, group, homes
 from airflow_provider_servicenow_dq.desk.writing import linking, settle
 from airflow_provider_servicenow_dq.desk.writing.append import append
 from airflow_provider_servicenow_dq.desk.writing.decide import Decision, Sighting, decide
@@ -102,6 +102,9 @@ def _report_step(
         if ticket is not None and ticket.state == UNKNOWN and _ignores_sys_id(connection, desk):
             settle.refused(connection, batch, _HIDDEN.format(ticket.number), now=desk.now())
             return None
+        if ticket is not None and group.is_case(address):
+            fields = _fields(batch[0], asked.names)
+            batch = [*batch, *along.coming(connection, batch, ticket, fields, now=desk.now())]
         return _create(connection, desk, address, batch, known, decision, asked.names, sighting)
     return _append(connection, desk, address, batch, ticket, decision, newcomers, sighting)
 
@@ -170,14 +173,7 @@ def _create(
     names: Resolved,
     sighting: Sighting,
 ) -> Step:
-    payloads = [
-        {
-            **entry.payload,
-            "key": entry.key,
-            "fields": names[entry.id][0] if entry.id in names else entry.payload["fields"],
-        }
-        for entry in batch
-    ]
+    payloads = [{**entry.payload, "key": entry.key, "fields": _fields(entry, names)} for entry in batch]
     fields = payloads[0]["fields"]
     if group.holds_many(address):
         first, *rest = group.pages(payloads, address, namespace=desk.namespace, first=True)
@@ -208,6 +204,12 @@ def _create(
         **_facts(decision, sighting),
     }
     return Step(batch, write)
+
+
+def _fields(entry: Entry, names: Resolved) -> dict[str, str]:
+    """Return the columns that a report asks for, names resolved."""
+    fields: dict[str, str] = names[entry.id][0] if entry.id in names else entry.payload["fields"]
+    return fields
 
 
 def _append(

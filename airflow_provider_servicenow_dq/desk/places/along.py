@@ -1,0 +1,58 @@
+"""Who comes along when the ticket of a case gets a successor: all findings that are in the case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_servicenow_dq.store import anomalies, cases, outbox
+from airflow_provider_servicenow_dq.store.outbox import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_servicenow_dq.store.outbox import Entry
+    from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+_PRIORITY: Final = ("impact", "urgency")
+
+
+def coming(
+    connection: Connection,
+    batch: Sequence[Entry],
+    ticket: Ticket,
+    fields: Mapping[str, str],
+    *,
+    now: datetime,
+) -> list[Entry]:
+    """Write down, and return, the reports for a case's next ticket of those that were only on the one before.
+
+    :param batch: What opens it.
+    :param ticket: The one before.
+    :param fields: Columns of the next one, whose names are resolved.
+    """
+    case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
+    if case is None:
+        return []
+    there = {entry.key for entry in batch}
+    left = [key for key in cases.findings(connection, [case.id]).get(case.id, ()) if key not in there]
+    known = anomalies.contents(connection, left)
+    earlier = cases.entries(connection, case)
+    reported = {entry.key: entry.payload for entry in earlier if entry.kind == outbox.REPORT}
+    first = batch[0].payload
+    drafts = []
+    for key in left:
+        if key not in known:
+            continue
+        own: Mapping[str, Any] = reported.get(key, {}).get("fields", first["fields"])
+        priority = {name: own[name] for name in _PRIORITY if name in own}
+        told = {
+            **first,
+            "anomaly": known[key].model_dump(mode="json"),
+            "fields": {**fields, **priority},
+            "warnings": [],
+        }
+        drafts.append(Draft(ticket.address, cases.intent(case, key, earlier), outbox.REPORT, told, key=key))
+    return outbox.record(connection, drafts, recorded_by=batch[0].recorded_by, now=now)
