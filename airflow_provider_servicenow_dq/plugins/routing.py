@@ -10,7 +10,7 @@ from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from airflow_provider_servicenow_dq.plugins import guards, problems
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a request's body.
 LARGEST_BODY: Final = 2 * 1024 * 1024
+_MOST_DIGITS: Final = len(str(LARGEST_BODY))
 
 
 class GuardedRoute(APIRoute):
@@ -40,6 +41,8 @@ class GuardedRoute(APIRoute):
                 return await handle(bounded)
             except (StarletteHTTPException, RequestValidationError):
                 raise
+            except ClientDisconnect:
+                return problems.answer(HTTPStatus.BAD_REQUEST, ["The connection broke before the body's end"])
             except Exception:
                 # Left to Starlette, it would be raised on to Airflow after it was answered.
                 log.exception("%s %s failed", request.method, self.path)
@@ -58,8 +61,10 @@ class GuardedRoute(APIRoute):
 
 def _bounded(request: Request) -> Receive:
     """Return a way to receive a body that ends in an error when the body is too large, announced or not."""
-    announced = request.headers.get("Content-Length", "")
-    received = int(announced) if announced.isdecimal() and int(announced) > LARGEST_BODY else 0
+    announced = request.headers.get("Content-Length", "").lstrip("0")
+    # By their count first: Python makes no number of thousands of digits.
+    is_too_large = len(announced) > _MOST_DIGITS or (announced.isdecimal() and int(announced) > LARGEST_BODY)
+    received = LARGEST_BODY + 1 if is_too_large else 0
 
     async def receive() -> Message:
         nonlocal received

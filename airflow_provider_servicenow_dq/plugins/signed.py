@@ -1,8 +1,7 @@
 """Requests of an instance, which has no login here: signed with a secret that its connection knows as well.
 
 The signature is the base64 of ``HMAC-SHA256(secret, timestamp + "." + body)``, as an instance makes it with
-``GlideCertificateEncryption.generateMac``. A request is taken for five minutes around its timestamp, and what
-comes a second time meanwhile is answered again and does nothing that was not done.
+``GlideCertificateEncryption.generateMac``. A request is taken for five minutes around its timestamp.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,8 @@ TIMESTAMP: Final = "X-ServiceNow-DQ-Timestamp"
 #: How far a timestamp may be from our clock, in seconds.
 NEAR_S: Final = 300
 
+_SECONDS: Final = re.compile(r"[0-9]{1,12}")
+
 
 class SignedRoute(GuardedRoute):
     """A route that only an instance gets to whose requests are signed."""
@@ -38,32 +40,41 @@ class SignedRoute(GuardedRoute):
 
         :raises HTTPException: 401 if it cannot be told that it is the instance, whatever the reason.
         """
+        timestamp, signature = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
+        # Looked at first: whoever has nothing to show makes nobody look up a connection.
+        if not is_near(timestamp, now=time.time()) or not signature:
+            raise _unknown()
         conn_id = request.query_params.get("servicenow_conn_id")
         secret = await run_in_threadpool(webhook_secret, conn_id)
         if not secret or not is_signed(
-            await request.body(),
-            secret,
-            timestamp=request.headers.get(TIMESTAMP, ""),
-            signature=request.headers.get(SIGNATURE, ""),
-            now=time.time(),
+            await request.body(), secret, timestamp=timestamp, signature=signature
         ):
-            raise HTTPException(
-                HTTPStatus.UNAUTHORIZED,
-                f"The signature is wrong or too old ({TIMESTAMP}, {SIGNATURE}), or the connection has no "
-                "webhook_secret",
-                {"WWW-Authenticate": "ServiceNow-DQ-HMAC"},
-            )
+            raise _unknown()
         return f"servicenow:{conn_id or ''}"
 
 
-def is_signed(body: bytes, secret: str, *, timestamp: str, signature: str, now: float) -> bool:
-    """Whether a body was signed with a secret not long ago.
+def is_near(timestamp: str, *, now: float) -> bool:
+    """Whether a timestamp is about now.
 
     :param timestamp: Seconds since 1970, as text.
-    :param signature: Base64.
     :param now: Seconds since 1970.
     """
-    if not timestamp.isdecimal() or abs(int(timestamp) - now) > NEAR_S:
-        return False
+    return bool(_SECONDS.fullmatch(timestamp)) and abs(int(timestamp) - now) <= NEAR_S
+
+
+def is_signed(body: bytes, secret: str, *, timestamp: str, signature: str) -> bool:
+    """Whether a body and its timestamp were signed with a secret.
+
+    :param signature: Base64.
+    """
     due = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).digest()
-    return hmac.compare_digest(base64.b64encode(due), signature.strip().encode("utf-8", "replace"))
+    return hmac.compare_digest(base64.b64encode(due), signature.encode("utf-8", "replace"))
+
+
+def _unknown() -> HTTPException:
+    return HTTPException(
+        HTTPStatus.UNAUTHORIZED,
+        f"The signature is wrong or too old ({TIMESTAMP}, {SIGNATURE}), or the connection has no "
+        "webhook_secret",
+        {"WWW-Authenticate": "ServiceNow-DQ-HMAC"},
+    )

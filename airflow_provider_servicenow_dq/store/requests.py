@@ -1,4 +1,7 @@
-"""Requests that were answered: a client that has lost the answer asks again and gets the same one."""
+"""Requests that were answered: a client that has lost the answer asks again and gets the same one.
+
+What an instance tells (the webhook) is kept here, too: it is heard once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.store import schema
-from airflow_provider_servicenow_dq.store.bulk import upsert
+from airflow_provider_servicenow_dq.store.bulk import insert_into, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +50,19 @@ def remember(
     """Keep what a request was answered with, in the transaction that does it."""
     row = {"key": key, "content": content, "case_ids": list(case_ids), "recorded_at": now}
     upsert(connection, _table, [row], keys=("key",), update=("content", "case_ids", "recorded_at"))
+
+
+def claim(connection: Connection, key: str, *, now: datetime) -> bool:
+    """Keep a request that has no answer to be repeated; return whether it is the first of its key."""
+    row = {"key": key, "content": key, "case_ids": [], "recorded_at": now}
+    return bool(
+        connection.execute(insert_into(connection, _table).values(row).on_conflict_do_nothing()).rowcount
+    )
+
+
+def unclaim(connection: Connection, key: str) -> None:
+    """Forget a request that came to nothing, so that it may come again."""
+    connection.execute(_table.delete().where(_table.c.key == key))
 
 
 def forget(connection: Connection, *, before: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from airflow_provider_servicenow_dq.plugins.servicenow import URL_PREFIX
 from airflow_provider_servicenow_dq.plugins.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PASSWORD = "airflow-secret"
 TICKETING = "/api/integrations/ticketing"
@@ -57,6 +58,31 @@ def token_of(user: str) -> str:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
     return get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=user, role=ROLES[user].upper()))
+
+
+def statuses_of(app: Any, path: str, headers: Mapping[str, str], parts: Iterable[Mapping[str, Any]]) -> Any:
+    """Post a body message by message, as a server hands it on; return the status, and what was not read.
+
+    :param parts: ASGI messages.
+    """
+    left, sent = iter(parts), []
+
+    async def receive() -> Any:
+        return next(left)
+
+    async def send(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    asyncio.run(app(scope, receive, send))
+    return sent[0]["status"], list(left)
 
 
 def impatient_app(limit_s: float) -> FastAPI:

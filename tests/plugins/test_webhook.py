@@ -6,15 +6,22 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from rest_server import Asking, connection_to, words_of
+from rest_server import Asking, airflow_with, connection_to, statuses_of, words_of
 
 from airflow_provider_servicenow_dq.desk.pull import pull
 from airflow_provider_servicenow_dq.desk.pulling import taking
 from airflow_provider_servicenow_dq.hooks.desk import open_desk
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+from airflow_provider_servicenow_dq.plugins import signed as plugins_signed
+from airflow_provider_servicenow_dq.plugins import webhook
+from airflow_provider_servicenow_dq.plugins.api import create_app
+from airflow_provider_servicenow_dq.plugins.routing import LARGEST_BODY
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store.taken import Consumer
 
@@ -32,6 +39,12 @@ def connection(sandbox, monkeypatch):
 def instance(root):
     """Whoever asks without a login of Airflow."""
     return Asking(root, None)
+
+
+@pytest.fixture
+def other_process(auth_settings):
+    """Another worker of the API server: it shares nothing but the store."""
+    return Asking(airflow_with(create_app()), None)
 
 
 @pytest.fixture
@@ -57,15 +70,28 @@ def taken(desk):
 
 
 def tell(instance, *sys_ids, at=0.0, secret=SECRET, table="incident", signed_body=None, path=PATH):
-    body = json.dumps({"table": table, "sys_ids": list(sys_ids)}).encode()
-    stamp = str(int(time.time() + at))
-    due = hmac.new(secret.encode(), stamp.encode() + b"." + (signed_body or body), hashlib.sha256).digest()
-    headers = {
+    body, headers = message(*sys_ids, at=at, secret=secret, table=table)
+    if signed_body is not None:
+        _, headers = signed(signed_body, headers["X-ServiceNow-DQ-Timestamp"], secret)
+    return instance("POST", path, content=body, headers=headers)
+
+
+def message(*sys_ids, at=0.0, secret=SECRET, table="incident"):
+    """Return body and headers as the business rule of the README makes them."""
+    return signed(named(*sys_ids, table=table, id=uuid.uuid4().hex), str(int(time.time() + at)), secret)
+
+
+def named(*sys_ids, table="incident", **more):
+    return json.dumps({"table": table, "sys_ids": sys_ids, **more}).encode()
+
+
+def signed(body, stamp, secret=SECRET):
+    due = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).digest()
+    return body, {
         "Content-Type": "application/json",
         "X-ServiceNow-DQ-Timestamp": stamp,
         "X-ServiceNow-DQ-Signature": base64.b64encode(due).decode(),
     }
-    return instance("POST", path, content=body, headers=headers)
 
 
 def test_what_somebody_did_is_known_at_once_and_told_once(instance, incident, sandbox):
@@ -75,14 +101,76 @@ def test_what_somebody_did_is_known_at_once_and_told_once(instance, incident, sa
     again = tell(instance, incident["sys_id"])
 
     assert (first.status_code, first.json()) == (200, {"tickets": 1, "changes": 1})
-    assert (again.status_code, again.json()["changes"]) == (200, 0) or again.json() == first.json()
+    assert (again.status_code, again.json()) == (200, {"tickets": 1, "changes": 0})
     with open_desk(ServiceNowHook()) as desk:
         assert [change["new"] for change in taken(desk)] == ["2"]
     assert changes() == []
 
 
-def test_what_the_webhook_missed_the_pull_finds(incident, sandbox):
+def test_a_message_is_heard_once_whoever_sends_it_again_to_whatever_process(
+    instance, other_process, incident, sandbox
+):
     sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"state": "2"})
+    body, headers = message(incident["sys_id"])
+    first = instance("POST", PATH, content=body, headers=headers)
+    sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"state": "3"})
+    sandbox.clear_requests()
+
+    for somebody in (instance, other_process):
+        replayed = somebody("POST", PATH, content=body, headers=headers)
+        assert replayed.status_code == 409
+        assert "heard" in words_of(replayed)
+    assert first.json() == {"tickets": 1, "changes": 1}
+    assert not sandbox.requests
+
+
+def test_a_message_that_could_not_be_heard_may_come_again(instance, incident, sandbox):
+    sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"state": "2"})
+    body, headers = message(incident["sys_id"])
+    sandbox.stop()
+    try:
+        missed = instance("POST", PATH, content=body, headers=headers)
+    finally:
+        sandbox.start()
+
+    assert missed.status_code == 503
+    assert instance("POST", PATH, content=body, headers=headers).json() == {"tickets": 1, "changes": 1}
+
+
+def test_what_changes_while_a_message_is_heard_is_heard_with_the_next(root, incident, sandbox, monkeypatch):
+    """The same record again: that its name is the same says nothing of what is new on it."""
+    has_read, go_on, body = threading.Event(), threading.Event(), named(incident["sys_id"])
+    read, now = webhook.pull_some, int(time.time())
+
+    def read_and_linger(*args):
+        outcome = read(*args)
+        has_read.set()
+        go_on.wait(20)
+        return outcome
+
+    def tell_at(stamp):
+        return Asking(root, None)("POST", PATH, content=body, headers=signed(body, str(stamp))[1])
+
+    monkeypatch.setattr(webhook, "pull_some", read_and_linger)
+    sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"state": "2"})
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(tell_at, now)
+        has_read.wait(20)
+        sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"state": "3"})
+        second = pool.submit(tell_at, now + 1)
+        time.sleep(0.3)  # so that it comes while the first is under way
+        go_on.set()
+
+    assert [first.result().json()["changes"], second.result().json()["changes"]] == [1, 1]
+
+
+def test_what_the_webhook_missed_the_pull_finds(instance, incident, sandbox):
+    sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"state": "2"})
+    sandbox.stop()
+    try:
+        assert tell(instance, incident["sys_id"]).status_code == 503
+    finally:
+        sandbox.start()
 
     assert [change["new"] for change in changes()] == ["2"]
 
@@ -99,6 +187,7 @@ def test_a_record_that_is_no_ticket_of_ours_is_passed_over(instance, incident):
         {"at": 301},
         {"signed_body": b"{}"},
         {"path": f"{PATH}?servicenow_conn_id=nobody"},
+        {"path": f"{PATH}?servicenow_conn_id=%00"},
     ],
 )
 def test_what_is_not_signed_by_the_instance_is_not_heard(instance, incident, sandbox, wrong):
@@ -109,6 +198,20 @@ def test_what_is_not_signed_by_the_instance_is_not_heard(instance, incident, san
     assert answer.status_code == 401
     assert SECRET not in words_of(answer)
     assert len(sandbox.requests) == before
+
+
+@pytest.mark.parametrize("stamp", ["", "now", "-1", "1e9", "9" * 5000, "٣"])
+def test_a_timestamp_that_is_none_is_not_heard_and_asks_for_no_connection(instance, monkeypatch, stamp):
+    asked = []
+    monkeypatch.setattr(plugins_signed, "webhook_secret", asked.append)
+    body, headers = signed(b"{}", stamp)
+    headers = {name: value.encode() for name, value in headers.items()}
+
+    answer = instance("POST", PATH, content=body, headers=headers)
+
+    assert answer.status_code == 401
+    words_of(answer)
+    assert not asked
 
 
 def test_a_login_of_airflow_is_no_signature(ask, incident):
@@ -130,7 +233,28 @@ def test_what_is_no_list_of_records_is_a_bad_request(instance, sys_ids):
     assert tell(instance, *sys_ids).status_code == 400
 
 
-def test_a_body_that_is_too_large_is_not_read_to_its_end(instance):
-    answer = instance("POST", PATH, content=b" " * 3_000_000)
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_a_body_that_is_too_large_is_not_read_to_its_end(auth_settings, sandbox, is_announced):
+    _, headers = message()
+    if is_announced:
+        headers["Content-Length"] = str(LARGEST_BODY + 1)
+    parts = [{"type": "http.request", "body": b" " * LARGEST_BODY, "more_body": True}] * 3
 
-    assert answer.status_code in {401, 413}
+    status, unread = statuses_of(create_app(), PATH, headers, parts)
+
+    assert status == 413
+    assert len(unread) == (3 if is_announced else 1)
+
+
+def test_a_length_that_nobody_could_send_is_too_large(auth_settings, sandbox):
+    _, headers = message()
+
+    assert statuses_of(create_app(), PATH, headers | {"Content-Length": "9" * 5000}, []) == (413, [])
+
+
+def test_who_hangs_up_in_the_middle_of_a_message_breaks_nothing(auth_settings, sandbox, caplog):
+    _, headers = message()
+
+    statuses_of(create_app(), PATH, headers, [{"type": "http.disconnect"}])
+
+    assert "failed" not in caplog.text
