@@ -59,20 +59,25 @@ class Found:
 
 
 def find_ticket(
-    table_api: TableApi, name: str, *, table: str = INCIDENT, key_column: str = CORRELATION
+    table_api: TableApi,
+    name: str,
+    *,
+    table: str = INCIDENT,
+    key_column: str = CORRELATION,
+    everywhere: bool = True,
 ) -> Found:
     """Return the ticket of a number, a sys_id or the address of a record.
 
-    :param table: Where it is looked for unless the address tells; a ticket that is not there is looked for
-        among all tasks.
+    :param table: Where it is looked for unless the address tells.
     :param key_column: Comes with its columns.
+    :param everywhere: A ticket that is not there is looked for among all tasks.
     :raises ServiceNowConfigError: If it is no name of a ticket, or the address of another instance.
     :raises NoSuchTicketError: If the instance shows no such ticket.
     :raises AmbiguousNameError: If several tickets have that number.
     """
     named = read_name(name, host=table_api.transport.config.host)
     fields = sorted({*COLUMNS, _CLASS, key_column})
-    asked = list(dict.fromkeys([named.table or table, TASK]))
+    asked = list(dict.fromkeys([named.table or table, *([TASK] if everywhere else [])]))
     for place in asked:
         rows = _rows(table_api, place, named, fields, is_last=place == asked[-1] and len(asked) > 1)
         if len(rows) > 1:
@@ -107,12 +112,15 @@ def _rows(
     return [row for row in rows if str(row.get(column) or "").casefold() == value.casefold()]
 
 
-def get_ticket(table_api: TableApi, ticket_id: str, *, table: str = INCIDENT) -> dict[str, Any]:
+def get_ticket(
+    table_api: TableApi, ticket_id: str, *, table: str = INCIDENT, everywhere: bool = True
+) -> dict[str, Any]:
     """Return one ticket in the shape of the seed's ``ticket``; errors as :func:`find_ticket`.
 
     :param ticket_id: Number, sys_id or address of its record.
+    :param everywhere: Not only in its table.
     """
-    found = find_ticket(table_api, ticket_id, table=table)
+    found = find_ticket(table_api, ticket_id, table=table, everywhere=everywhere)
     return ticket_view(found.record, base_url=table_api.transport.config.base_url, table=found.table)
 
 

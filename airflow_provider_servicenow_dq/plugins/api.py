@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
 from airflow_provider_servicenow_dq import __version__
-from airflow_provider_servicenow_dq.plugins import findings, links, problems, tickets, webhook
+from airflow_provider_servicenow_dq.plugins import findings, links, problems, signed, tickets, webhook
 from airflow_provider_servicenow_dq.plugins.routing import GuardedRoute
 from airflow_provider_servicenow_dq.plugins.work import Work
 
@@ -26,9 +26,10 @@ _PROBLEMS: Final = {
     "401": "Nobody is logged in",
     "403": "Somebody is logged in who may not, or another site has sent the browser here",
     "404": "There is no such anomaly, ticket, link, case, finding, project or connection",
-    "409": "Several anomalies or tickets are meant, an idempotency key came with another request before, or "
-    "ServiceNow refuses it for good",
+    "409": "Several anomalies or tickets are meant, an idempotency key came with another request before, a "
+    "message was heard before, or ServiceNow refuses it for good",
     "413": "The body is too large",
+    "415": "The body is no JSON",
     "429": "ServiceNow asks to wait",
     "503": "ServiceNow is down, too slow, or cannot be used with this connection; or too much is under way",
 }
@@ -82,7 +83,19 @@ def _description(app: FastAPI) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "description": "A token of Airflow, of POST /auth/token",
-        }
+        },
+        "timestamp": {
+            "type": "apiKey",
+            "in": "header",
+            "name": signed.TIMESTAMP,
+            "description": "Seconds since 1970",
+        },
+        "signature": {
+            "type": "apiKey",
+            "in": "header",
+            "name": signed.SIGNATURE,
+            "description": "Base64 of HMAC-SHA256(webhook_secret, timestamp + '.' + body)",
+        },
     }
     document["security"] = [{"token": []}]
     for operation in _operations(document):

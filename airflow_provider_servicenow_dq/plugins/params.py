@@ -7,9 +7,18 @@ from typing import Annotated
 from fastapi import Depends, Path, Query
 
 from airflow_provider_servicenow_dq.anomalies.model import SOURCE_PATTERN
-from airflow_provider_servicenow_dq.plugins.reach import Reach
+from airflow_provider_servicenow_dq.plugins.reach import CONN_ID, Reach
 
-ReachOf = Annotated[Reach, Depends()]
+
+async def _reach(
+    servicenow_conn_id: Annotated[str | None, Query(pattern=CONN_ID)] = None,
+    project: Annotated[str | None, Query(min_length=1, max_length=250)] = None,
+) -> Reach:
+    # Not the class itself: FastAPI would take a thread of Airflow's for each request to make one.
+    return Reach(servicenow_conn_id, project)
+
+
+ReachOf = Annotated[Reach, Depends(_reach)]
 
 AnomalyId = Annotated[
     str,

@@ -7,12 +7,12 @@ import contextlib
 import logging
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
-from fastapi import HTTPException, Query
+from fastapi import HTTPException
 
 from airflow_provider_servicenow_dq import settings
 from airflow_provider_servicenow_dq.exceptions import (
@@ -23,6 +23,7 @@ from airflow_provider_servicenow_dq.exceptions import (
 from airflow_provider_servicenow_dq.hooks.desk import open_desk
 from airflow_provider_servicenow_dq.hooks.findings import open_sides
 from airflow_provider_servicenow_dq.hooks.projects import choose
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.hooks.store import open_store
 from airflow_provider_servicenow_dq.plugins.problems import NotReadyError, problem_of
 from airflow_provider_servicenow_dq.store import asked_for
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 #: Seconds that one request to the instance may spend until its last try starts. Whoever asks here gives up
 #: after ten, and repeats it better than a thread that sleeps.
 _PATIENCE_S: Final = 3.0
+
+#: What the id of a connection is made of.
+CONN_ID: Final = r"^[A-Za-z0-9_.-]{1,250}$"
 
 #: Fields of a connection's extra that are secret, or hold one.
 _SECRET_EXTRAS: Final = ("client_secret", "api_key", "jwt_private_key", "proxy", "webhook_secret")
@@ -74,11 +78,7 @@ class Reach:
     :param project: Id or key of a project; by default the built-in one.
     """
 
-    def __init__(
-        self,
-        servicenow_conn_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,250}$")] = None,
-        project: Annotated[str | None, Query(min_length=1, max_length=250)] = None,
-    ) -> None:
+    def __init__(self, servicenow_conn_id: str | None = None, project: str | None = None) -> None:
         self.servicenow_conn_id = servicenow_conn_id
         self.project = project
 
@@ -99,8 +99,8 @@ class Reach:
 
         :raises HTTPException: Whatever went wrong.
         """
-        conn_id = self.servicenow_conn_id or settings.default_conn_id()
         with self._telling() as secrets, contextlib.ExitStack() as stack:
+            conn_id = self._conn_id(secrets)
             try:
                 opening = open_sides(conn_id, find_connection=secrets.find, patience_s=_PATIENCE_S)
                 cases = Cases(stack.enter_context(opening), open_store(needs_shared_store=True))
@@ -123,10 +123,22 @@ class Reach:
                 log.warning("Answered %s: %s", problem.status_code, secrets.hidden_in(str(error)))
             raise problem from error
 
+    def _conn_id(self, secrets: _Secrets) -> str:
+        """Return the connection to go by.
+
+        :raises AirflowNotFoundException: If somebody has named one that is none for ServiceNow: its login is
+            nobody's to send to its host.
+        """
+        if self.servicenow_conn_id is None:
+            return settings.default_conn_id()
+        if secrets.find(self.servicenow_conn_id).conn_type != ServiceNowHook.conn_type:
+            raise AirflowNotFoundException
+        return self.servicenow_conn_id
+
     def _opened(
         self, stack: contextlib.ExitStack, secrets: _Secrets, *, only_reads: bool, needs_store: bool
     ) -> At:
-        conn_id = self.servicenow_conn_id or settings.default_conn_id()
+        conn_id = self._conn_id(secrets)
         try:
             chosen = choose(conn_id, self.project, find_connection=secrets.find, patience_s=_PATIENCE_S)
             opening = open_desk(chosen.hook, needs_shared_store=needs_store, only_reads=only_reads)

@@ -38,6 +38,8 @@ class GuardedRoute(APIRoute):
             try:
                 bounded = Request(request.scope, _bounded(request))
                 bounded.state.asked_by = await self.admit(bounded)
+                if self.body_field is not None:
+                    _check_is_json(bounded)
                 return await handle(bounded)
             except (StarletteHTTPException, RequestValidationError):
                 raise
@@ -57,6 +59,21 @@ class GuardedRoute(APIRoute):
         :raises HTTPException: If not.
         """
         return (await guards.admit(request)).get_id()
+
+
+def _check_is_json(request: Request) -> None:
+    """Make sure that a body, where there is one, says that it is JSON.
+
+    :raises HTTPException: 415 if it says something else, or nothing.
+    """
+    has_body = request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers
+    kind, _, subkind = (
+        request.headers.get("Content-Type", "").partition(";")[0].strip().lower().partition("/")
+    )
+    if has_body and not (kind == "application" and (subkind == "json" or subkind.endswith("+json"))):
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON (Content-Type: application/json)"
+        )
 
 
 def _bounded(request: Request) -> Receive:

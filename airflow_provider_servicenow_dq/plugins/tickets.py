@@ -75,11 +75,11 @@ async def search_tickets(
 
 @router.get("/tickets/{ticket_id}", response_model=models.Ticket)
 async def get_ticket(request: Request, reach: ReachOf, ticket_id: TicketId) -> Any:
-    """Return a ticket; one that is not of the project's table is looked for among all tasks."""
+    """Return a ticket of the project's table."""
 
     def work() -> dict[str, Any]:
         with reach.open(only_reads=True, needs_store=False) as at:
-            return search.get_ticket(at.desk.table_api, ticket_id, table=at.project.table)
+            return search.get_ticket(at.desk.table_api, ticket_id, table=at.project.table, everywhere=False)
 
     return await run(request, work)
 

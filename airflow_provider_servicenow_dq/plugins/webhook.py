@@ -58,7 +58,11 @@ class Heard(BaseModel):
     changes: int
 
 
-@router.post("/servicenow", status_code=HTTPStatus.OK, response_model=Heard)
+@router.post(
+    "/servicenow",
+    response_model=Heard,
+    openapi_extra={"security": [{"timestamp": [], "signature": []}]},
+)
 async def hear(request: Request, reach: ReachOf, body: Changed) -> Any:
     """Read records of which their instance tells that they have changed.
 

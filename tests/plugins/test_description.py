@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.plugins import reach
 from airflow_provider_servicenow_dq.plugins.api import create_app
+from airflow_provider_servicenow_dq.plugins.signed import SIGNATURE, TIMESTAMP
 
 #: Every route that is described, as the document names it.
 DESCRIBED = sorted(
@@ -38,7 +39,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 
-PROBLEMS = {"400", "401", "403", "404", "409", "413", "429", "503"}
+PROBLEMS = {"400", "401", "403", "404", "409", "413", "415", "429", "503"}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,15 @@ def test_every_route_names_everything_that_may_go_wrong(document):
             assert media_type == "application/vnd.api+json"
         assert {"Retry-After"} <= answers["503"]["headers"].keys()
         assert operation["description"], name
+
+
+def test_it_says_what_each_route_wants_to_know_of_whoever_asks(document):
+    schemes = document["components"]["securitySchemes"]
+    for name, operation in operations(document):
+        (wanted,) = operation.get("security", document["security"])
+        headers = {schemes[each].get("name", "Authorization") for each in wanted}
+        is_webhook = "webhooks" in name
+        assert headers == ({SIGNATURE, TIMESTAMP} if is_webhook else {"Authorization"}), name
 
 
 def test_it_names_the_place_where_it_is_mounted(document):

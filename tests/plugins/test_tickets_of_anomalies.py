@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+import requests
 from rest_server import TICKETING, connection_to, words_of
 
 #: The seed's *Create Ticket Response*.
@@ -216,6 +217,36 @@ def test_a_request_may_name_its_connection_and_its_project(ask, sandbox, report,
 
     monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__DEFAULT_CONN_ID", "other")
     assert ask("GET", path, params={"project": "problems"}).json()["table"] == "problem"
+
+
+def test_the_login_of_another_kind_of_connection_is_sent_nowhere(ask, sandbox, monkeypatch):
+    """Whoever may see Airflow's website may name any connection."""
+    monkeypatch.setenv("AIRFLOW_CONN_DATABASE", connection_to(sandbox.url, conn_type="postgres"))
+    answers = [
+        ask(method, path, params={"servicenow_conn_id": name}, **content).json()
+        for name in ("database", "no_such")
+        for method, path, content in (
+            ("GET", f"{TICKETING}/tickets/search", {}),
+            ("POST", f"{TICKETING}/anomalies/A-1/tickets", {"json": SEED_BODY}),
+        )
+    ]
+    details = [answer["errors"][0]["detail"].replace("database", "no_such") for answer in answers]
+    assert {answer["errors"][0]["status"] for answer in answers} == {"404"}
+    assert len({*details}) == 1, "one tells from the other which connections there are"
+    assert not sandbox.requests
+
+
+def test_a_ticket_of_a_table_that_is_not_the_projects_is_nobodys_business(ask, sandbox, monkeypatch):
+    projects = [{"id": "problems", "table": "problem"}]
+    extra = {"projects": projects}
+    monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
+    url, login = f"{sandbox.url}/api/now/table/problem", ("admin", "admin")
+    problem = requests.post(url, json={"short_description": "x"}, auth=login, timeout=10).json()["result"]
+
+    for name in (problem["number"], problem["sys_id"]):
+        path = f"{TICKETING}/tickets/{name}"
+        assert ask("GET", path).status_code == 404
+        assert ask("GET", path, params={"project": "problems"}).json()["ticket_id"] == problem["sys_id"]
 
 
 def test_a_connection_or_a_project_that_does_not_exist_is_not_found(ask, sandbox):

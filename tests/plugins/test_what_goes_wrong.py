@@ -87,6 +87,22 @@ def test_a_body_that_is_no_json_is_refused(ask, sandbox):
         words_of(answer)
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data", "json", ""])
+def test_a_body_that_is_something_else_than_json_is_refused(ask, sandbox, content_type):
+    for method, path in (("POST", CREATE), ("DELETE", "/api/v2/security/findings/cases")):
+        answer = ask(method, path, content=b'{"title": "x"}', headers={"Content-Type": content_type})
+        assert answer.status_code == 415
+        assert "application/json" in words_of(answer)
+
+
+def test_json_may_be_of_a_kind_and_in_any_case(ask, sandbox, report):
+    for number, content_type in enumerate(("Application/JSON; charset=utf-8", "application/vnd.api+json")):
+        report(ticket=False, external_id=f"B-{number}", check_name=content_type)
+        path = f"{TICKETING}/anomalies/B-{number}/tickets"
+        answer = ask("POST", path, content=b'{"title": "x"}', headers={"Content-Type": content_type})
+        assert answer.status_code == 201, content_type
+
+
 @pytest.mark.parametrize(
     ("path", "params"),
     [
