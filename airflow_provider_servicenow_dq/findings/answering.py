@@ -8,6 +8,7 @@ from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.places import moves
 from airflow_provider_servicenow_dq.findings.parties import Answer
+from airflow_provider_servicenow_dq.findings.people import as_datadog_knows_them
 from airflow_provider_servicenow_dq.findings.view import show
 from airflow_provider_servicenow_dq.store import cases, outbox
 
@@ -34,8 +35,11 @@ def answer(store: Store, opened: Sequence[Case], sides: Mapping[str, Side], call
         ]
     came = delivered(sides.values(), waiting, caller)
     with store.snapshot() as connection:
+        assigned = cases.by_ids(connection, [case.id for case in opened]).values()
+    people = as_datadog_knows_them(assigned, sides)
+    with store.snapshot() as connection:
         now = cases.by_ids(connection, [case.id for case in opened])
-        came.cases = show(connection, [now[case.id] for case in opened], sides)
+        came.cases = show(connection, [now[case.id] for case in opened], sides, people)
     for shown in came.cases:
         ticket = shown.attributes.servicenow_ticket
         if ticket is not None and ticket.status == "FAILED":

@@ -14,6 +14,8 @@ SOURCE: Final = "datadog"
 
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 _MOST_NAME: Final = 200
+#: Findings that a description names; all of them are in the case's insights.
+_MOST_LISTED: Final = 10
 
 
 def finding_of(finding_id: str) -> Anomaly:
@@ -47,6 +49,18 @@ def title_of(findings: list[Anomaly]) -> str:
     if len(findings) == 1:
         return f"Security finding: {first}"
     return f"{len(findings)} security findings: {first}, and {len(findings) - 1} more"
+
+
+def description_of(findings: list[Anomaly]) -> str:
+    """Return the description of a case for which none was given: what is in it now."""
+    if not findings:
+        return "No findings."
+    lines = [
+        f"- {each.severity}: {one_line(each.check_name)} on {one_line(each.dataset)}"
+        for each in findings[:_MOST_LISTED]
+    ]
+    more = [f"- and {len(findings) - _MOST_LISTED} more"] if len(findings) > _MOST_LISTED else []
+    return "\n".join([f"Security findings: {len(findings)}", *lines, *more])
 
 
 def _parts(finding_id: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from airflow_provider_servicenow_dq.desk import link
 from airflow_provider_servicenow_dq.desk.order import Order, payload, rules_payload
 from airflow_provider_servicenow_dq.desk.places import group, key_column, moves
 from airflow_provider_servicenow_dq.findings.finding import finding_of
+from airflow_provider_servicenow_dq.findings.people import user_for
 from airflow_provider_servicenow_dq.findings.view import ticket_of
 from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, outbox, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
@@ -192,9 +193,11 @@ def _report(
     assert case.address is not None  # noqa: S101 (as above)
     column = key_column.declared(connection, side.desk, side.project)
     columns = {"short_description": _literal(case.title)}
-    assignee = side.project.assignees.get(case.assignee_id or "")
-    if assignee:
-        columns["assigned_to"] = _literal(assignee)
+    warnings = []
+    if user := user_for(case.assignee_id, side.project):
+        columns["assigned_to"] = _literal(user)
+    elif case.assignee_id:
+        warnings.append(f"assignee_id: project {side.project.id} tells no user for {case.assignee_id}")
     wish = None if case.priority == cases.NOT_DEFINED else case.priority
     made = payload(
         Order(side.project, columns, priority=wish),
@@ -206,6 +209,7 @@ def _report(
     )
     return {
         **made,
+        "warnings": [*made["warnings"], *warnings],
         "exclusive": True,
         "case": case.id,
         "words": case.description,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from airflow_provider_servicenow_dq.anomalies.model import Status
-from airflow_provider_servicenow_dq.findings.finding import where_shown
+from airflow_provider_servicenow_dq.findings.finding import description_of, where_shown
 from airflow_provider_servicenow_dq.findings.shown import (
     CaseData,
     CaseRelationships,
@@ -20,15 +20,18 @@ from airflow_provider_servicenow_dq.findings.shown import (
 )
 from airflow_provider_servicenow_dq.store import anomalies, cases, outbox, tickets
 from airflow_provider_servicenow_dq.tickets.states import INCIDENT, states_of
+from airflow_provider_servicenow_dq.tickets.text import cut
 from airflow_provider_servicenow_dq.tickets.ticket import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
+    from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.findings.parties import Side
     from airflow_provider_servicenow_dq.store.cases import Case
+    from airflow_provider_servicenow_dq.store.outbox import Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
     from airflow_provider_servicenow_dq.tickets.states import States
 
@@ -43,18 +46,28 @@ _OPEN: Final = _Standing("OPEN", "SG_OPEN", "Open")
 _IN_PROGRESS: Final = _Standing("IN_PROGRESS", "SG_IN_PROGRESS", "In Progress")
 _CLOSED: Final = _Standing("CLOSED", "SG_CLOSED", "Closed")
 
+_MOST_WARNINGS: Final = 5
+_LONGEST_WARNING: Final = 200
 
-def show(connection: Connection, wanted: Sequence[Case], sides: Mapping[str, Side]) -> list[CaseData]:
+
+def show(
+    connection: Connection,
+    wanted: Sequence[Case],
+    sides: Mapping[str, Side],
+    people: Mapping[tuple[str, str], str] | None = None,
+) -> list[CaseData]:
     """Return cases as they are now.
 
     :param sides: By project id; a case whose project is no longer there shows no ticket page.
+    :param people: Whom Datadog knows, by project id and sys_id.
     """
     members = cases.findings(connection, [case.id for case in wanted])
-    names = anomalies.names(connection, {key for keys in members.values() for key in keys})
+    known = anomalies.contents(connection, {key for keys in members.values() for key in keys})
     shown = []
     for case in wanted:
-        ids = [str(names[key].anomaly_id) for key in members.get(case.id, ()) if key in names]
-        shown.append(_case(connection, case, ids, sides.get(case.project_id)))
+        findings = {key: known[key] for key in members.get(case.id, ()) if key in known}
+        assignee = (people or {}).get((case.project_id, case.assignee_id or ""), case.assignee_id)
+        shown.append(_case(connection, case, findings, assignee, sides.get(case.project_id)))
     return shown
 
 
@@ -68,7 +81,13 @@ def ticket_of(connection: Connection, case: Case) -> Ticket | None:
     return known[0] if known else None
 
 
-def _case(connection: Connection, case: Case, findings: Sequence[str], side: Side | None) -> CaseData:
+def _case(
+    connection: Connection,
+    case: Case,
+    findings: Mapping[str, Anomaly],
+    assignee: str | None,
+    side: Side | None,
+) -> CaseData:
     ticket = ticket_of(connection, case)
     table = case.address.table if case.address else INCIDENT
     states = side.project.states_at(table) if side else states_of(table)
@@ -76,19 +95,27 @@ def _case(connection: Connection, case: Case, findings: Sequence[str], side: Sid
     record = ticket.record if ticket is not None else {}
     changed_at = max(filter(None, [case.modified_at, _moment(record.get("sys_updated_on"))]))
     created_at = case.created_at or changed_at
+    recorded = cases.entries(connection, case)
+    warnings = _warnings(recorded)
     return CaseData(
         id=case.id,
         attributes=CaseShown(
-            assigned_to=UserRef.of(case.assignee_id) if case.assignee_id else None,
+            assigned_to=UserRef.of(assignee) if assignee else None,
+            attributes={"warnings": warnings} if warnings else {},
             closed_at=_ended_at(record) if standing is _CLOSED else None,
             created_at=created_at,
-            description=case.description,
+            description=case.description
+            if case.description.strip()
+            else description_of(list(findings.values())),
             due_date=(record.get("due_date") or "")[:10] or None,
-            insights=[Insight(ref=where_shown(finding), resource_id=finding) for finding in findings],
+            insights=[
+                Insight(ref=where_shown(str(finding.external_id)), resource_id=str(finding.external_id))
+                for finding in findings.values()
+            ],
             key=case.key,
             modified_at=changed_at,
             priority=case.priority,
-            servicenow_ticket=_ticket(connection, case, ticket, side),
+            servicenow_ticket=_ticket(case, recorded, findings, ticket, side),
             title=case.title,
             **standing._asdict(),
         ),
@@ -109,15 +136,25 @@ def _standing(ticket: Ticket | None, states: States) -> _Standing:
     return _OPEN if states.status_for(ticket.state) in {Status.ACTIVE, None} else _IN_PROGRESS
 
 
+def _warnings(recorded: Sequence[Entry]) -> list[str]:
+    """Return what was not as asked for, each once; the texts say themselves where they were cut."""
+    said = dict.fromkeys(words for entry in recorded for words in entry.warnings)
+    return [cut(words, _LONGEST_WARNING) for words in said][:_MOST_WARNINGS]
+
+
 def _ticket(
-    connection: Connection, case: Case, ticket: Ticket | None, side: Side | None
+    case: Case,
+    recorded: Sequence[Entry],
+    findings: Container[str | None],
+    ticket: Ticket | None,
+    side: Side | None,
 ) -> ServiceNowTicket | None:
     if case.address is None:
         return None
-    recorded = cases.entries(connection, case)
     dead = [entry for entry in recorded if entry.state in outbox.GIVEN_UP]
     if ticket is not None and ticket.state != tickets.UNKNOWN and side is not None:
-        said = "; ".join(dict.fromkeys(entry.message or "" for entry in dead)) or None
+        here = [entry for entry in dead if entry.key in findings]
+        said = "; ".join(dict.fromkeys(entry.message or "" for entry in here)) or None
         return ServiceNowTicket(status="COMPLETED", result=_result(ticket, side), error_message=said)
     if dead:
         return ServiceNowTicket(status="FAILED", error_message=dead[0].message or "refused")

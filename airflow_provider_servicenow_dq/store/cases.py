@@ -142,18 +142,36 @@ def has_correlation(connection: Connection, correlation_id: str) -> bool:
 
 def of_ticket(connection: Connection, address: Address, sys_id: str) -> Case | None:
     """Return the case of a ticket: one that names it, else the one that owns its address."""
-    rows = connection.execute(
-        sa.select(_table)
-        .where(
-            _table.c.instance == address.instance,
-            _table.c.table_name == address.table,
-            _table.c.correlation_id == address.correlation_id,
-            sa.or_(_table.c.ticket_sys_id == sys_id, _table.c.ticket_sys_id.is_(None)),
+    return of_tickets(connection, [(address, sys_id)]).get((address, sys_id))
+
+
+def of_tickets(
+    connection: Connection, wanted: Iterable[tuple[Address, str]]
+) -> dict[tuple[Address, str], Case]:
+    """Return the cases of tickets, by their addresses and sys_ids: see :func:`of_ticket`."""
+    found: dict[tuple[Address, str], Case] = {}
+    for batch in batches(set(wanted)):
+        correlations = {address.correlation_id for address, _ in batch}
+        rows = connection.execute(
+            sa.select(_table).where(_table.c.correlation_id.in_(correlations), _table.c.instance.is_not(None))
         )
-        .order_by(_table.c.ticket_sys_id.is_(None), _table.c.number)
-    )
-    row = rows.first()
-    return None if row is None else _case(row)
+        there: dict[tuple[Address | None, str | None], Case] = {
+            (case.address, case.ticket_sys_id): case for case in map(_case, rows)
+        }
+        for address, sys_id in batch:
+            case = there.get((address, sys_id)) or there.get((address, None))
+            if case is not None:
+                found[address, sys_id] = case
+    return found
+
+
+def change(connection: Connection, case: Case, *, by: str, now: datetime, **values: str | None) -> None:
+    """Keep what somebody has changed of a case.
+
+    :param values: Columns of its row.
+    """
+    changed = {**values, "modified_at": now, "modified_by": by or case.modified_by}
+    connection.execute(_table.update().where(_table.c.id == case.id).values(changed))
 
 
 def left_by(connection: Connection, task: str) -> list[Case]:

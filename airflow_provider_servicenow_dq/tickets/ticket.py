@@ -40,6 +40,7 @@ COLUMNS: Final = (
     "assignment_group.name",
     "caller_id",
     "caller_id.name",
+    "due_date",
     "correlation_id",
 )
 

@@ -23,6 +23,7 @@ FOLLOWED: Final = (
     "assigned_to",
     "assignment_group",
     "caller_id",
+    "due_date",
     "close_code",
     "close_notes",
 )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from asking import Client, finding_id, ours, ticket
+from asking import CLOSED, SOLVED, Client, finding_id, ours, ticket
 
-from airflow_provider_servicenow_dq.anomalies.model import Status
-from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.anomalies.model import Severity, Status
+from airflow_provider_servicenow_dq.desk.desk import Run, utc_now
 from airflow_provider_servicenow_dq.desk.pull import pull
 from airflow_provider_servicenow_dq.desk.pulling import taking
 from airflow_provider_servicenow_dq.desk.push import push_status
 from airflow_provider_servicenow_dq.findings.finding import finding_of
-from airflow_provider_servicenow_dq.findings.recording import key_of
+from airflow_provider_servicenow_dq.findings.recording import key_of, know
+from airflow_provider_servicenow_dq.findings.wrong import BadRequestError
 from airflow_provider_servicenow_dq.store import anomalies
 from airflow_provider_servicenow_dq.store.taken import Consumer
-
-SOLVED = {"state": "6", "close_code": "Solution provided", "close_notes": "done"}
 
 
 @pytest.fixture
@@ -37,7 +36,15 @@ def shown(client, case):
 
 def by_hand(sandbox, **values):
     (row,) = ours(sandbox)
-    sandbox.act_as("beth.anglin", "incident", row["sys_id"], values)
+    sandbox.act_as("admin", "incident", row["sys_id"], values)
+
+
+def user(sandbox, name):
+    return next(row["sys_id"] for row in sandbox.records("sys_user") if row["user_name"] == name)
+
+
+def assigned(case):
+    return case.attributes.assigned_to.data.id
 
 
 def test_a_case_is_where_its_ticket_is(client, desk, sandbox, case):
@@ -52,6 +59,89 @@ def test_a_case_is_where_its_ticket_is(client, desk, sandbox, case):
     pull(desk, client.project)
     now = shown(client, case)
     assert (now.status, now.status_group, now.closed_at is not None) == ("CLOSED", "SG_CLOSED", True)
+
+
+def test_who_a_case_is_assigned_to_is_followed_with_its_priority_and_due_date(desk, sandbox):
+    client = Client(desk, assignees={"f315bdaf-9ee7": "beth.anglin", "0b8a7a61-95f2": "Fred Luddy"})
+    (case,) = client.create(ticket(1, priority="P4", assignee_id="f315bdaf-9ee7")).cases
+    assert assigned(case) == "f315bdaf-9ee7"
+    pull(desk, client.project)
+
+    by_hand(
+        sandbox,
+        impact="1",
+        urgency="1",
+        assigned_to=user(sandbox, "fred.luddy"),
+        due_date="2027-03-01 16:00:00",
+    )
+    pull(desk, client.project)
+
+    now = shown(client, case)
+    assert (now.priority, now.due_date, now.assigned_to.data.id) == ("P1", "2027-03-01", "0b8a7a61-95f2")
+    by_hand(sandbox, assigned_to=user(sandbox, "admin"))
+    pull(desk, client.project)
+    assert shown(client, case).assigned_to.data.id == user(sandbox, "admin")  # Datadog knows nobody there
+    by_hand(sandbox, assigned_to="")
+    pull(desk, client.project)
+    assert shown(client, case).assigned_to is None
+
+
+def test_what_people_have_chosen_is_kept_by_the_successor_of_the_ticket(client, desk, sandbox, case):
+    pull(desk, client.project)
+    by_hand(sandbox, impact="1", urgency="2", assigned_to=user(sandbox, "beth.anglin"))
+    pull(desk, client.project)
+    by_hand(sandbox, **CLOSED)
+
+    client.attach_case(case.id, 3)
+
+    (new,) = [row for row in ours(sandbox) if row["state"] != "7"]
+    assert (new["priority"], new["assigned_to"]) == ("2", user(sandbox, "beth.anglin"))
+
+
+def test_a_priority_that_was_not_asked_for_is_that_of_the_severest_and_the_case_says_none(
+    client, desk, sandbox
+):
+    worst = finding_of(finding_id(2)).model_copy(update={"severity": Severity.CRITICAL})
+    with desk.store.begin() as connection:
+        know(connection, [worst], namespace="", now=utc_now())
+
+    (case,) = client.create(ticket(1, 2)).cases
+    pull(desk, client.project)
+
+    assert (ours(sandbox)[0]["priority"], shown(client, case).priority) == ("1", "NOT_DEFINED")
+
+
+@pytest.mark.parametrize("wish", ["P1", "P2", "P3", "P4", "P5"])
+def test_a_priority_is_asked_for_as_impact_and_urgency_that_make_it(client, sandbox, wish):
+    (case,) = client.create(ticket(1, priority=wish)).cases
+
+    assert (case.attributes.priority, f"P{ours(sandbox)[0]['priority']}") == (wish, wish)
+
+
+@pytest.mark.parametrize("wish", ["P6", "p1", 1, None])
+def test_another_priority_is_a_bad_request(client, wish):
+    with pytest.raises(BadRequestError, match=r"data.0.attributes.priority: Input should be 'NOT_DEFINED'"):
+        client.create(ticket(1, priority=wish))
+
+
+def test_who_is_nobody_on_the_instance_stays_in_the_case_with_a_warning(client, sandbox):
+    (case,) = client.create(ticket(1, assignee_id="f315bdaf-9ee7")).cases
+
+    assert ours(sandbox)[0]["assigned_to"] == ""
+    assert assigned(case) == "f315bdaf-9ee7"
+    (warning,) = case.attributes.attributes["warnings"]
+    assert warning == f"assignee_id: project {client.project.id} tells no user for f315bdaf-9ee7"
+
+
+def test_a_case_for_which_no_words_were_given_says_what_is_in_it_now(client, case):
+    assert case.attributes.title.startswith("2 security findings: def-00p-ier on i-")
+    assert case.attributes.description.splitlines()[0] == "Security findings: 2"
+
+    client.detach(1, 2)
+    (now,) = client.attach_case(case.id, *range(3, 15)).cases
+
+    assert now.attributes.description.splitlines()[0] == "Security findings: 12"
+    assert now.attributes.description.splitlines()[-1] == "- and 2 more"
 
 
 def test_closing_the_ticket_closes_no_finding_and_its_people_are_told_of_it(client, desk, sandbox, case):

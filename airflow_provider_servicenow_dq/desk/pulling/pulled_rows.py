@@ -9,6 +9,8 @@ from airflow_provider_servicenow_dq.anomalies.model import key_of
 from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
 from airflow_provider_servicenow_dq.client.stamps import moment_or_none
 from airflow_provider_servicenow_dq.desk.delivery.ourselves import our_names
+from airflow_provider_servicenow_dq.desk.pulling import pulled_cases
+from airflow_provider_servicenow_dq.desk.pulling.pulled_cases import Changed
 from airflow_provider_servicenow_dq.desk.pulling.pulled_texts import Texts
 from airflow_provider_servicenow_dq.store import anomalies, changes, pulling, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Said
@@ -161,6 +163,11 @@ class _Comparing:
             for change in self._changes(ticket, fact, members.get(ticket.id, ()), called)
         ]
         self._feed(facts, members)
+        pulled_cases.follow(
+            connection,
+            [Changed(ticket.address, ticket.sys_id, fact.field, fact.new, fact.by) for ticket, fact in facts],
+            now=self._desk.now(),
+        )
         texts.remember()
         pulling.save(connection, [self._saved(ticket, texts) for ticket in known.values()])
 
