@@ -11,7 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 DAGS = Path(__file__).parent.parent.parent / "dags"
-SCHEDULED = {"servicenow_sync", "tickets_from_assets"}
+SCHEDULED = {"security_findings", "servicenow_sync", "tickets_from_assets"}
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,14 @@ def test_the_examples_parse_without_an_error(bag):
         "create_ticket",
         "flights_quality",
         "publish_gate",
+        "security_findings",
         "servicenow_sync",
         "sql_checks",
         "tickets_from_assets",
     }
 
 
-def test_every_example_says_what_it_does_and_but_two_run_only_when_asked(bag):
+def test_every_example_says_what_it_does_and_but_three_run_only_when_asked(bag):
     for name, dag in bag.dags.items():
         assert dag.doc_md
         assert dag.timetable.can_be_scheduled is (name in SCHEDULED), name
@@ -41,10 +42,16 @@ def test_every_example_says_what_it_does_and_but_two_run_only_when_asked(bag):
         assert "servicenow" in dag.tags
 
 
+def test_an_example_whose_data_are_made_up_runs_on_its_schedule_only_when_somebody_wants_it(bag):
+    """The others that are scheduled do nothing before somebody has reported something."""
+    paused = {name for name in SCHEDULED if bag.dags[name].is_paused_upon_creation}
+    assert paused == {"security_findings"}
+
+
 def test_every_task_that_opens_tickets_is_retried(bag):
     """Airflow's default is no retry, and a retry is how a ticket arrives after an outage."""
     openers = [task for dag in bag.dags.values() for task in dag.tasks if task.task_id == "open_tickets"]
-    assert len(openers) == 5
+    assert len(openers) == 6
     for task in openers:
         options = getattr(task, "partial_kwargs", None) or {
             "retries": task.retries,
@@ -55,7 +62,7 @@ def test_every_task_that_opens_tickets_is_retried(bag):
 
 
 def test_every_task_that_asks_servicenow_is_retried(bag):
-    for name in ("servicenow_sync", "publish_gate", "create_ticket"):
+    for name in ("servicenow_sync", "publish_gate", "create_ticket", "security_findings"):
         asking = [task for task in bag.dags[name].tasks if task.task_id not in {"fill_in", "publish"}]
         assert all((task.retries or 0) >= 1 for task in asking), name
 
