@@ -50,7 +50,9 @@ def _record_at(instance: Instance, request: Request) -> tuple[Row | None, str]:
         # The uri is seen percent-encoded or not, and may then be cut at its own "&".
         target = request.query.get("uri", "")
     elif request.path.startswith(_CLASSIC):
-        target = unquote(urlsplit(request.target).path.removeprefix(_CLASSIC))
+        # The record's own "?" is seen percent-encoded or not.
+        address = urlsplit(request.target)
+        target = unquote(f"{address.path}?{address.query}".removeprefix(_CLASSIC).removesuffix("?"))
     match = _RECORD.fullmatch(unquote(target))
     if match is None or match["table"] not in instance.schema:
         return None, ""

@@ -20,6 +20,8 @@ def get(sandbox, path):
         "/nav_to.do?uri={quoted}",
         "/nav_to.do?uri=%2F{quoted}",
         "/now/nav/ui/classic/params/target/{quoted}",
+        # As Datadog's reference prints it (seed 004: ``servicenow_ticket.result.url``).
+        "/now/nav/ui/classic/params/target/incident.do?sys_id={id}",
         "/task.do?sys_id={id}",
     ],
 )
