@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, get_args
@@ -198,21 +198,19 @@ def _unknown(desk: Desk, own: Mapping[str, Address]) -> list[Address]:
     """Return where to look for tickets of anomalies of which this store knows neither one nor a report."""
     unknown: list[Address] = []
     for batch in batches(own.items()):
-        with desk.store.begin() as connection:
+        with desk.store.snapshot() as connection:
             homes = _homes(connection, dict(batch), instance=desk.host, table=batch[0][1].table)
-        unknown += (address for key, address in batch if not homes[key])
+        unknown += (address for key, address in batch if key not in homes)
     return unknown
 
 
 def _homes(
-    connection: Connection, keys: Iterable[str], *, instance: str, table: str
+    connection: Connection, keys: Collection[str], *, instance: str, table: str
 ) -> dict[str, list[Address]]:
-    """Return where anomalies' tickets are, or are to come."""
+    """Return where anomalies' tickets are, or are to come; of others nothing."""
     linked = tickets.addresses_of_keys(connection, keys, instance=instance)
-    return {
-        key: linked.get(key) or recorded.reports_of(connection, [key], instance=instance, table=table)
-        for key in keys
-    }
+    unlinked = [key for key in keys if key not in linked]
+    return linked | recorded.reports_of(connection, unlinked, instance=instance, table=table)
 
 
 def _record(
@@ -233,7 +231,7 @@ def _record(
         for anomaly in sorted(anomalies, key=lambda each: keys[id(each)]):
             key = keys[id(anomaly)]
             made[id(anomaly)] = [
-                draft for home in homes[key] for draft in drafting(connection, anomaly, key, home)
+                draft for home in homes.get(key, ()) for draft in drafting(connection, anomaly, key, home)
             ]
         drafts = [draft for anomaly in anomalies for draft in made[id(anomaly)]]
         echoes = echo.among(connection, drafts)
@@ -253,7 +251,7 @@ def _record(
 
 def _pushed(crew: Crew, intents: Sequence[tuple[Anomaly, Entry | None, bool]]) -> Pushed:
     desk = crew.desk
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         entries = outbox.by_ids(connection, {entry.id for _, entry, _ in intents if entry is not None})
         shown = tickets.by_ids(connection, {entry.ticket_id for entry in entries.values() if entry.ticket_id})
     results: list[Result] = []

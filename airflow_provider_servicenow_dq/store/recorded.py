@@ -98,12 +98,14 @@ def keys_of(connection: Connection, task: str, addresses: Iterable[Address], *, 
     return found
 
 
-def reports_of(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> list[Address]:
-    """Return where reports of these anomalies wait, or are dead: their tickets are still to come."""
-    found: dict[Address, None] = {}
+def reports_of(
+    connection: Connection, keys: Iterable[str], *, instance: str, table: str
+) -> dict[str, list[Address]]:
+    """Return where reports of anomalies wait, or are dead: their tickets are to come; of others nothing."""
+    found: dict[str, dict[Address, None]] = {}
     for batch in batches(keys):
         rows = connection.execute(
-            sa.select(_table.c.correlation_id).where(
+            sa.select(_table.c.key, _table.c.correlation_id).where(
                 _table.c.instance == instance,
                 _table.c.table_name == table,
                 _table.c.state.not_in(tuple(outbox.ENDED)),
@@ -111,8 +113,9 @@ def reports_of(connection: Connection, keys: Iterable[str], *, instance: str, ta
                 _table.c.key.in_(batch),
             )
         )
-        found.update((Address(instance, table, row.correlation_id), None) for row in rows)
-    return list(found)
+        for row in rows:
+            found.setdefault(row.key, {})[Address(instance, table, row.correlation_id)] = None
+    return {key: list(addresses) for key, addresses in found.items()}
 
 
 def waiting_reports(connection: Connection, keys: Iterable[str], *, instance: str, table: str) -> list[Entry]:

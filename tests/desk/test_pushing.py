@@ -6,6 +6,7 @@ import dataclasses
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from reporting import actions, anomaly, incidents, report, writes
 
 from airflow_provider_servicenow_dq.anomalies.model import Comment
@@ -276,3 +277,17 @@ def test_a_resolution_whose_answer_is_lost_is_done_once_and_known_as_ours(desk, 
     assert actions(pushed) == ["resolved"]
     assert actions(again) == ["reopened"]
     assert len(sandbox.notes(the_incident(sandbox)["sys_id"])) == 2
+
+
+def test_where_the_tickets_are_is_asked_for_all_anomalies_at_once(desk):
+    def statements_for(count):
+        asked = []
+        with desk.store.begin() as connection:
+            engine = connection.engine
+        sa.event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        push(desk, *(anomaly(check_name=f"check {number}") for number in range(count)))
+        return len(asked)
+
+    statements_for(1)  # what is asked once only
+
+    assert statements_for(40) == statements_for(2)
