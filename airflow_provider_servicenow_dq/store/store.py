@@ -90,7 +90,7 @@ class Store:
             return None
         engine = _create_engine(self._url, repr(self))
         try:
-            with engine.begin() as connection:
+            with engine.connect().execution_options(only_reads=True) as connection:
                 return _current_revision(connection)
         except sa.exc.DBAPIError as error:
             raise StoreError(f"{self!r} cannot be opened: {error.orig}") from error
@@ -207,6 +207,10 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _migrate(engine: Engine, name: str) -> None:
     try:
+        with engine.connect().execution_options(only_reads=True) as connection:
+            # Nearly always so, and nobody who writes has to be waited for.
+            if _current_revision(connection) == HEAD:
+                return
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
