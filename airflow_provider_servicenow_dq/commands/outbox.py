@@ -51,7 +51,7 @@ def list_entries(
     url: str | None,
 ) -> None:
     """List entries, newest first; their texts are in ``show``."""
-    with opened(url) as store, store.begin() as connection:
+    with opened(url) as store, store.snapshot() as connection:
         found = letters.read(
             connection, states=states, instance=instance, limit=limit, oldest_first=oldest_first
         )
@@ -67,7 +67,7 @@ def list_entries(
 @store_option
 def show(entry_id: int, output: str, url: str | None) -> None:
     """Show everything about one entry, its texts included."""
-    with opened(url) as store, store.begin() as connection:
+    with opened(url) as store, store.snapshot() as connection:
         found = letters.read(connection, ids=[entry_id])
     if not found:
         raise click.ClickException(f"There is no outbox entry {entry_id}.")
@@ -126,7 +126,7 @@ def _decide(
     refused = 0
     with opened(url) as store:
         if everything:
-            with store.begin() as connection:
+            with store.snapshot() as connection:
                 entry_ids = letters.dead_ids(connection)
             if not entry_ids:
                 click.echo("There are no dead entries.")

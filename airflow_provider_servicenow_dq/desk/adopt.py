@@ -79,7 +79,7 @@ def adopt_all(desk: Desk, table: str, *, key_field: str | None = None) -> Iterat
 
 
 def _adopt(desk: Desk, placed: Sequence[tuple[Address, dict[str, Any]]], so_far: Adopted) -> None:
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         known = _known(tickets.at(connection, {address for address, _ in placed}))
     fresh = [(address, row) for address, row in placed if row["sys_id"] not in known]
     if not fresh:

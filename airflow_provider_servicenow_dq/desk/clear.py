@@ -74,10 +74,10 @@ def deliver_waiting(desk: Desk, run: Run) -> Clearing:
     """
     clearing = Clearing()
     held: list[Address] = []
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         last, up_to = 0, waiting.newest_id(connection)
     while True:
-        with desk.store.begin() as connection:
+        with desk.store.snapshot() as connection:
             batch = waiting.places(connection, desk.host, after=last, up_to=up_to, limit=_AT_ONCE)
             busy = waiting.held(connection, {place.address for place in batch}, now=desk.now())
         if not batch:
@@ -128,7 +128,7 @@ def _limited(
 
     :return: Where the roll-up tickets are, and where else to deliver, in order.
     """
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         entries = outbox.by_ids(connection, ids)
     by_run: dict[tuple[str, int], list[Entry]] = {}
     for entry in entries.values():
@@ -160,7 +160,7 @@ def _deliver(
     crew.deliver_all(addresses, first=first)
     moves.deliver(crew)
     clearing.add(crew.failed)
-    with crew.desk.store.begin() as connection:
+    with crew.desk.store.snapshot() as connection:
         clearing.delivered += waiting.count_done(connection, crew.handled)
     return not crew.stop.is_set()
 

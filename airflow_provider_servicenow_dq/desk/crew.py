@@ -97,7 +97,7 @@ class Crew:
         run always goes alone: it shows whether the account sees what it creates.
         """
         for number, address in enumerate(addresses):
-            with self.desk.store.begin() as connection:
+            with self.desk.store.snapshot() as connection:
                 honours = instances.get(connection, self.desk.host).honours_sys_id
             if honours or (honours is False and number > 0):
                 return addresses[number:]
@@ -106,7 +106,7 @@ class Crew:
 
     def _prove_that_we_see(self) -> None:
         """Look for what an earlier run has created and not found again, before anything more is created."""
-        with self.desk.store.begin() as connection:
+        with self.desk.store.snapshot() as connection:
             unproven = recorded.addresses_of(connection, self.desk.host, outbox.TWINS)
         for address in unproven:
             try:
@@ -123,7 +123,7 @@ class Crew:
     def _without_riddles(self, addresses: Sequence[Address]) -> Sequence[Address]:
         """Leave out what would open a ticket while it is not known whether we see what we open."""
         now = self.desk.now()
-        with self.desk.store.begin() as connection:
+        with self.desk.store.snapshot() as connection:
             if instances.get(connection, self.desk.host).honours_sys_id:
                 return addresses
             hidden = recorded.hidden_creates(connection, self.desk.host, since=now - _BLIND_FOR)

@@ -231,11 +231,11 @@ class _Delivery:
         return self._ticket(ticket_id).state != before.state
 
     def _ticket(self, ticket_id: int) -> tickets.Ticket:
-        with self.desk.store.begin() as connection:
+        with self.desk.store.snapshot() as connection:
             return tickets.by_ids(connection, [ticket_id])[ticket_id]
 
     def _honours_sys_id(self) -> bool | None:
-        with self.desk.store.begin() as connection:
+        with self.desk.store.snapshot() as connection:
             return instances.get(connection, self.desk.host).honours_sys_id
 
     def _refuse(self, sending: Sending, words: str, *, action: str | None = None) -> None:

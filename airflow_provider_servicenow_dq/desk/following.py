@@ -45,7 +45,7 @@ class Following:
             )
 
     def _places(self) -> dict[int, Address]:
-        with self._crew.desk.store.begin() as connection:
+        with self._crew.desk.store.snapshot() as connection:
             entries = outbox.by_ids(connection, self._ids).values()
         return {
             entry.id: entry.address for entry in entries if entry.state not in {*outbox.ENDED, outbox.DEAD}

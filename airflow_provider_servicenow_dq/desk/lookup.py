@@ -52,7 +52,7 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
     """
     asked = list(dict.fromkeys(addresses))
     for chunk in batches(asked, IDS_AT_ONCE):
-        with desk.store.begin() as connection:
+        with desk.store.snapshot() as connection:
             known = tickets.at(connection, chunk)
         rows = _find(desk, chunk, known)
         if rows:

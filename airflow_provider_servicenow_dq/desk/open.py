@@ -202,7 +202,7 @@ def _behind(desk: Desk, items: Sequence[Item], besides: Sequence[Address], run: 
     done = {item.entry.address for item in items if item.was_done_by_us and item.entry is not None}
     if not done:
         return []
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         return recorded.left_by(connection, run.task, done.difference(besides))
 
 
@@ -216,7 +216,7 @@ def _by_severity(entries: Sequence[Entry]) -> list[Address]:
 
 
 def _opening(items: Sequence[Item], crew: Crew, order: Order) -> Opening:
-    with crew.desk.store.begin() as connection:
+    with crew.desk.store.snapshot() as connection:
         entries = outbox.by_ids(connection, {item.entry.id for item in items if item.entry is not None})
         linked = tickets.by_ids(
             connection, {entry.ticket_id for entry in entries.values() if entry.ticket_id}

@@ -69,7 +69,7 @@ def prune(store: Store, *, before: datetime, dry_run: bool = False) -> Iterator[
     for step in (_prune_tickets, _prune_anomalies, _prune_texts, _prune_changes, _prune_taken):
         last: Any = None
         while True:
-            with store.begin() as connection:
+            with store.snapshot() if dry_run else store.begin() as connection:
                 last, pruned = step(connection, before, last, dry_run=dry_run)
             if last is None:
                 break

@@ -14,7 +14,7 @@ from problems import incidents, problem, report, writes
 
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
-from airflow_provider_servicenow_dq.store import claims, outbox, schema, tickets
+from airflow_provider_servicenow_dq.store import claims, instances, outbox, schema, tickets
 
 COLUMNS = [
     "id",
@@ -74,6 +74,15 @@ def test_the_list_can_be_narrowed_and_says_what_it_leaves_out(refused, run, read
     limited = run("outbox", "list", "--limit", "1", "-o", "json")
     assert [row["id"] for row in json.loads(limited.stdout)] == [2]
     assert "1 of 2 entries" in limited.stderr
+
+
+def test_who_only_reads_waits_for_nobody_who_writes(refused, run, read):
+    with refused.store.begin() as connection:
+        instances.learn(connection, refused.host, conn_id="servicenow_other")
+
+        assert len(read("outbox", "list")) == 2
+        assert "poison" in run("outbox", "show", 2).stdout
+        run("store", "prune", "--older-than", "30d", "--dry-run")
 
 
 @pytest.mark.parametrize("output", ["table", "plain"])

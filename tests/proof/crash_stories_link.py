@@ -123,6 +123,7 @@ def _unlinked_from_ours(scene: Scene) -> None:
 STORIES: Final[list[Scenario]] = [
     Scenario("a link", _link_one, ((NEW, 1),), _theirs, main=True, again=(SENT,)),
     Scenario("a second anomaly on a linked ticket", _link_another, ((NEW, 2),), _linked),
+    Scenario("a link that is there already", _link_one, ((NEW, 1),), _linked),
     Scenario("two anomalies linked at once", _link_two, ((NEW, 1),), _theirs),
     Scenario("a link whose answer is lost", _link_one, ((NEW, 1),), _losing_the_answer, begins=UNSENT),
     Scenario("a link that never arrives", _link_one, ((NEW, 1),), _never_arriving, begins=UNSENT),

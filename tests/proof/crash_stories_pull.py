@@ -7,26 +7,32 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crash_acts import opened
 from crash_story import IN_PROGRESS, NEW, RESOLVED, SENT, Scenario
+from points import unwatched
 
 from airflow_provider_servicenow_dq.anomalies.model import Comment
 from airflow_provider_servicenow_dq.desk.open import Opening
-from airflow_provider_servicenow_dq.desk.pull import pull
+from airflow_provider_servicenow_dq.desk.pull import pull, pull_some
 from airflow_provider_servicenow_dq.desk.pulling import taking
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store.taken import Consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scenes import Scene
 
+    from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.desk.push import Pushed
 
 _SAID: Final = "rows still missing"
 _PATIENCE_S: Final = 20.0
 
 
-def _pull(scene: Scene, run: str = "run") -> Opening:
+def _pull_all(desk: Desk) -> None:
+    pull(desk, Project())
+
+
+def _pull(scene: Scene, run: str = "run", reading: Callable[[Desk], object] = _pull_all) -> Opening:
     """Pull, and take what no successful run has got, as the task does; only the run before has succeeded."""
 
     def succeeded(runs: Sequence[str]) -> Mapping[str, bool]:
@@ -34,12 +40,19 @@ def _pull(scene: Scene, run: str = "run") -> Opening:
 
     # On an instance that many scenes share, what was updated of late is much.
     with dataclasses.replace(scene, timeout_s=_PATIENCE_S).desk() as desk:
-        pull(desk, Project())
+        reading(desk)
         consumer = Consumer(desk.host, "incident", f"{scene.name}/pull")
         taken = taking.take(desk, consumer, scene.run(run).run_id, succeeded=succeeded)
         told = list(taking.read(desk, taken))
         taking.returned(desk, taken)
     return Opening([_told(change) for change in told])
+
+
+def _pull_named(scene: Scene) -> Opening:
+    """Read the one ticket of which the instance has sent news."""
+    with unwatched():
+        (incident,) = scene.incidents()
+    return _pull(scene, reading=lambda desk: pull_some(desk, Project(), [incident["sys_id"]]))
 
 
 def _told(change: Mapping[str, Any]) -> Any:
@@ -84,6 +97,7 @@ def _say_it_back(scene: Scene) -> Pushed:
 
 STORIES: Final[list[Scenario]] = [
     Scenario("a pull", _pull, ((IN_PROGRESS, 2),), _worked_on, main=True),
+    Scenario("a pull of a ticket that is named", _pull_named, ((IN_PROGRESS, 2),), _worked_on),
     Scenario("a first pull, which tells of a duplicate", _pull, ((RESOLVED, 0),), _found_to_be_known),
     Scenario("a pull of what we wrote", _pull, ((NEW, 1),), _copied),
     Scenario("a comment that came from the ticket", _say_it_back, ((NEW, 2),), _commented_on, again=(SENT,)),

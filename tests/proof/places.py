@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMMITS: Final = "commits"
 ASKS: Final = "asks"
 
-_OPENING: Final = {"begin", "transaction"}
+_OPENING: Final = {"begin", "snapshot", "transaction"}
 _ASKING: Final = {"table_api", "names"}
 _BOUNDARIES: Final = ("commit", "reading")
 

@@ -3,7 +3,8 @@
 A moment is named by the place in ``desk/`` or ``findings/`` that was at work and by what it was doing there,
 for example ``send.py:create: POST incident, answered``:
 
-* a transaction that wrote: *before commit* and *after commit*; one that only read: *after reading*;
+* a transaction that wrote: *before commit* and *after commit*; one that only read, or could do no more:
+  *after reading*;
 * a request that writes: *before sending*; *sent*, so that the instance executes it after our death;
   *answered*, when the instance has committed and nothing was read of it; *after*, when its answer (or that
   there is none) is known;
@@ -32,6 +33,7 @@ from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection
 
@@ -59,7 +61,8 @@ def watched(on_step: Callable[[str], None]) -> Iterator[None]:
             on_step(step)
 
     with (
-        patch.object(Store, "begin", _begin(on_own_step)),
+        patch.object(Store, "begin", _opened(Store.begin, on_own_step)),
+        patch.object(Store, "snapshot", _opened(Store.snapshot, on_own_step)),
         patch.object(Transport, "request", _request(on_own_step)),
         patch.object(urllib3.connection.HTTPConnection, "request", _send(on_own_step)),
         patch.object(http.client.HTTPConnection, "getresponse", _await_answer(on_own_step)),
@@ -113,25 +116,25 @@ def here() -> str:
     return "outside the desk"
 
 
-def _begin(on_step: Callable[[str], None]) -> Callable[..., Any]:
-    begin = Store.begin
-
+def _opened(
+    open_: Callable[[Store], AbstractContextManager[Connection]], on_step: Callable[[str], None]
+) -> Callable[..., Any]:
     @contextlib.contextmanager
-    def watched_begin(store: Store) -> Iterator[Connection]:
+    def watched_transaction(store: Store) -> Iterator[Connection]:
         place, wrote = here(), False
 
         def note_writes(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             nonlocal wrote
             wrote = wrote or not statement.lstrip().upper().startswith(("SELECT", "BEGIN"))
 
-        with begin(store) as connection:
+        with open_(store) as connection:
             sa.event.listen(connection, "before_cursor_execute", note_writes)
             yield connection
             if wrote:
                 on_step(f"{place}: before commit")
         on_step(f"{place}: after {'commit' if wrote else 'reading'}")
 
-    return watched_begin
+    return watched_transaction
 
 
 def _send(on_step: Callable[[str], None]) -> Callable[..., Any]:

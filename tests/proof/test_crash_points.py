@@ -33,6 +33,7 @@ NOT_DELIVERING = {
     "form.py": "reads what a form offers; what it keeps of that is read again when it is lost",
     "gate.py": "only reads",
     "search.py": "only reads",
+    "awaited.py": "only reads",
     "standing.py": "only reads",
     "adopt.py": "rebuilds a lost store by reading; what it has read it does not take again",
     "pulled_journals.py": "only reads; what is new is written down by pulled_rows.py",

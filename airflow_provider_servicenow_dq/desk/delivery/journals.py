@@ -35,7 +35,7 @@ def find_note(desk: Desk, address: Address, ticket: tickets.Ticket, journal: str
 
     :param journal: ``work_notes`` or ``comments``.
     """
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         known = tickets.known_notes(connection, ticket.id)
     names = our_names(desk)
     ours: Counter[str] = Counter()

@@ -20,7 +20,7 @@ def our_names(desk: Desk) -> frozenset[str]:
     :raises ServiceNowConfigError: If neither the instance nor the connection tells who we are.
     """
     account = _account(desk.config)
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         known = instances.user_names(connection, desk.host)
     if account is None or account not in known:
         name = current_user(desk.table_api)

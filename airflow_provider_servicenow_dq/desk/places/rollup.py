@@ -47,7 +47,7 @@ def limit(
         look(desk, joined, run=looking_in or run.dag_run)
         there_still = {entry.address for entry in entries}
         addresses = [address for address in addresses if address in there_still and address not in joined]
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         known = tickets.at(connection, addresses)
         opened = tickets.opened_in(connection, run.dag_run, instance=desk.host, besides=group.ROLLUP)
     # What may have been created already keeps its place: only a look at that very ticket tells.
@@ -66,7 +66,7 @@ def limit(
         group.rollup_correlation(run, namespace=desk.namespace, instead=instead),
     )
     look(desk, [home], run=looking_in or run.dag_run)
-    with desk.store.begin() as connection:
+    with desk.store.snapshot() as connection:
         there = next(iter(tickets.at(connection, [home]).get(home, [])), None)
     share = 0 if there is not None and there.opened_in is None else max(most - opened, 0)
     beyond = set(new[share:])
