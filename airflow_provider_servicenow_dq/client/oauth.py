@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from airflow_provider_servicenow_dq.client.answers import failure_of, is_json
+from airflow_provider_servicenow_dq.client.hiding import without_secrets
 from airflow_provider_servicenow_dq.client.lost import without_answer
 from airflow_provider_servicenow_dq.exceptions import (
     MayHaveHappenedError,
@@ -104,7 +105,7 @@ def fetch_token(config: InstanceConfig, on_secret: Callable[[str], None]) -> Tok
         else:
             return _token_of(reply, on_secret)
     # Raised outside the handler: the library's error carries the request with the secrets in its body.
-    raise failure
+    raise without_secrets(failure, (config.client_secret, grant.get("password"), grant.get("assertion")))
 
 
 def _grant(config: InstanceConfig, on_secret: Callable[[str], None]) -> dict[str, str]:

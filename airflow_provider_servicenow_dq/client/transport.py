@@ -20,6 +20,7 @@ import tenacity
 from airflow_provider_servicenow_dq.client.answers import Answer, read_answer
 from airflow_provider_servicenow_dq.client.auth import auth_for
 from airflow_provider_servicenow_dq.client.clock import InstanceClock
+from airflow_provider_servicenow_dq.client.hiding import without_secrets
 from airflow_provider_servicenow_dq.client.limits import limits_of
 from airflow_provider_servicenow_dq.client.lost import LIBRARY_ERRORS, without_answer
 from airflow_provider_servicenow_dq.client.session import InstanceSession
@@ -28,6 +29,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     MayHaveHappenedError,
     NothingHappenedError,
     RateLimitedError,
+    ServiceNowError,
     UnreachableError,
 )
 
@@ -72,6 +74,7 @@ class Transport:
         self.config = config
         self.clock = InstanceClock()
         self._on_secret = on_secret
+        self._secrets = {config.password, config.client_secret, config.api_key}
         self._patience_s = patience_s
         self._sleep = sleep
         self._limits = limits
@@ -105,9 +108,13 @@ class Transport:
         with self._opening:
             # A forked process must not share its parent's sockets.
             if self._opened is None or self._opened[0] != os.getpid():
-                session = InstanceSession(self.config, auth_for(self.config, self._on_secret))
+                session = InstanceSession(self.config, auth_for(self.config, self._tell))
                 self._opened = os.getpid(), session, threading.BoundedSemaphore(self.config.max_concurrency)
             return self._opened[1:]
+
+    def _tell(self, secret: str) -> None:
+        self._secrets.add(secret)
+        self._on_secret(secret)
 
     def request(
         self,
@@ -150,7 +157,14 @@ class Transport:
             sent |= {"headers": {"Content-Type": content[0]}, "data": content[1]}
         return repeat(self._try_once, method, path, sent, read, allowance)
 
-    def _try_once(
+    def _try_once(self, *request: Any) -> Answer:
+        try:
+            return self._try(*request)
+        except ServiceNowError as error:
+            failure = without_secrets(error, self._secrets.copy())
+        raise failure
+
+    def _try(
         self,
         method: str,
         path: str,

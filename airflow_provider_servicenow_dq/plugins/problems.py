@@ -99,6 +99,14 @@ def later(status: int, detail: str, wait_s: float | None) -> HTTPException:
     return HTTPException(status, detail, headers)
 
 
+def broken() -> HTTPException:
+    """Return the error for what nobody expected."""
+    return HTTPException(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something went wrong here; the log of Airflow's API server says what",
+    )
+
+
 def problem_of(error: ServiceNowError) -> HTTPException:
     """Return what an error of ours is in HTTP."""
     wait_s = getattr(error, "retry_after", None)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import logging
-import re
+import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import unquote
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -25,13 +23,13 @@ from airflow_provider_servicenow_dq.hooks.findings import open_sides
 from airflow_provider_servicenow_dq.hooks.projects import choose
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.hooks.store import open_store
+from airflow_provider_servicenow_dq.plugins import problems
+from airflow_provider_servicenow_dq.plugins.hiding import Secrets
 from airflow_provider_servicenow_dq.plugins.problems import NotReadyError, problem_of
 from airflow_provider_servicenow_dq.store import asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from airflow.sdk import Connection
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.findings.parties import Sides
@@ -48,13 +46,8 @@ _PATIENCE_S: Final = 3.0
 #: What the id of a connection is made of.
 CONN_ID: Final = r"^[A-Za-z0-9_.-]{1,250}$"
 
-#: Fields of a connection's extra that are secret, or hold one.
-_SECRET_EXTRAS: Final = ("client_secret", "api_key", "jwt_private_key", "proxy", "webhook_secret")
-_USER_IN_URL: Final = re.compile(r"//[^/@]*?:(?P<password>.+)@")
 #: Shorter ones could be guessed.
 _SHORTEST_WEBHOOK_SECRET: Final = 16
-#: Shorter ones would black out half of what is said.
-_SHORTEST_SECRET: Final = 4
 
 
 class At(NamedTuple):
@@ -109,8 +102,8 @@ class Reach:
             yield cases
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[_Secrets]:
-        secrets = _Secrets()
+    def _telling(self) -> Iterator[Secrets]:
+        secrets = Secrets()
         try:
             yield secrets
         except AirflowNotFoundException:
@@ -122,8 +115,14 @@ class Reach:
             if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 log.warning("Answered %s: %s", problem.status_code, secrets.hidden_in(str(error)))
             raise problem from error
+        except HTTPException:
+            raise
+        except Exception:  # noqa: BLE001 (told here, where secrets are known; nobody may wait for it any more)
+            words = secrets.hidden_in_log(traceback.format_exc())
+            log.error("Something broke: %s", words)  # noqa: TRY400 (not with what its traceback shows)
+            raise problems.broken() from None
 
-    def _conn_id(self, secrets: _Secrets) -> str:
+    def _conn_id(self, secrets: Secrets) -> str:
         """Return the connection to go by.
 
         :raises AirflowNotFoundException: If somebody has named one that is none for ServiceNow: its login is
@@ -136,7 +135,7 @@ class Reach:
         return self.servicenow_conn_id
 
     def _opened(
-        self, stack: contextlib.ExitStack, secrets: _Secrets, *, only_reads: bool, needs_store: bool
+        self, stack: contextlib.ExitStack, secrets: Secrets, *, only_reads: bool, needs_store: bool
     ) -> At:
         conn_id = self._conn_id(secrets)
         try:
@@ -147,38 +146,6 @@ class Reach:
             raise
         except ServiceNowConfigError as error:
             raise NotReadyError(str(error)) from error
-
-
-class _Secrets:
-    """Secrets of the connections that were read for a request."""
-
-    def __init__(self) -> None:
-        self._known: set[str] = set()
-
-    def find(self, conn_id: str) -> Connection:
-        """Return a connection, and know its secrets from now on."""
-        connection = BaseHook.get_connection(conn_id)
-        self._known.update(_secrets_of(connection))
-        return connection
-
-    def hidden_in(self, text: str) -> str:
-        """Return a text in which none of them stands."""
-        for secret in sorted(self._known, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
-
-def _secrets_of(connection: Connection) -> Iterator[str]:
-    extra: Any = connection.extra_dejson
-    named = [extra.get(name) for name in _SECRET_EXTRAS] if isinstance(extra, dict) else []
-    login = f"{connection.login}:{connection.password}"
-    basic = base64.b64encode(login.encode("utf-8", "replace")).decode()
-    # A URL holds its password between the last colon and the last at sign before the host.
-    inside = [found["password"] for text in named if (found := _USER_IN_URL.search(str(text)))]
-    for secret in (connection.password, basic, *named, *inside):
-        if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
-            yield secret
-            yield unquote(secret)
 
 
 def webhook_secret(conn_id: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from airflow_provider_servicenow_dq.plugins import guards, problems
+from airflow_provider_servicenow_dq.plugins.hiding import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,11 +47,10 @@ class GuardedRoute(APIRoute):
                 raise
             except ClientDisconnect:
                 return problems.answer(HTTPStatus.BAD_REQUEST, ["The connection broke before the body's end"])
-            except Exception:
-                # Left to Starlette, it would be raised on to Airflow after it was answered.
-                log.exception("%s %s failed", request.method, self.path)
-                words = "Something went wrong here; the log of Airflow's API server says what"
-                return problems.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [words])
+            except Exception:  # noqa: BLE001 (Starlette would answer, and then raise it on to Airflow)
+                words = Secrets().hidden_in_log(traceback.format_exc())
+                log.error("%s %s failed: %s", request.method, self.path, words)  # noqa: TRY400 (hidden)
+                raise problems.broken() from None
 
         return guarded
 
