@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.desk.crew import Crew
-from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.places import moves
 from airflow_provider_servicenow_dq.findings.parties import Answer
 from airflow_provider_servicenow_dq.findings.people import as_datadog_knows_them
@@ -61,6 +60,6 @@ def delivered(sides: Iterable[Side], waiting: Sequence[Address], caller: Caller)
                 crew.deliver_all(addresses)
         moves.deliver(crew, task=caller.run.task)
         came.failures += [str(error) for error in crew.failed]
-        came.pending += [error for error in crew.failed if not is_definite(error)]
+        came.pending += crew.pending
     came.failures = list(dict.fromkeys(came.failures))
     return came

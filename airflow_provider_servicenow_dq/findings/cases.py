@@ -28,6 +28,7 @@ from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFo
 from airflow_provider_servicenow_dq.store import cases, exclusive
 from airflow_provider_servicenow_dq.store.cases import Case, Draft
 from airflow_provider_servicenow_dq.store.outbox import Address
+from airflow_provider_servicenow_dq.store.tickets import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,7 +175,10 @@ def _refuse_locked(side: Side, ticket: Ticket, *, place: str) -> None:
     """Refuse to put findings on a ticket that nobody can write on.
 
     :raises BadRequestError: If it is one.
+    :raises NotFoundError: If the instance does not show it any more.
     """
+    if ticket.state == UNKNOWN:
+        raise NotFoundError(f"{place}: {ticket.number} cannot be seen any more")
     states = side.project.states_at(ticket.address.table)
     if states.is_ended(ticket.state):
         label = states.label(ticket.state)
@@ -204,7 +208,7 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
     A ticket that we have opened for the case has a successor where it is closed; one of somebody else's has
     none.
 
-    :raises NotFoundError: If there is no such case.
+    :raises NotFoundError: If there is no such case, or its ticket was somebody else's and is gone.
     :raises BadRequestError: If the body is about another case, or its ticket is somebody else's and locked.
     """
     if body.data.id != case_id:

@@ -130,7 +130,10 @@ def _bring(
     earlier: Sequence[outbox.Entry],
 ) -> None:
     """Write down that findings are to come to the ticket of their case."""
-    drafts = [_draft(connection, side, case, key, findings[key], earlier, caller) for key in findings]
+    if not findings:
+        return
+    column = key_column.declared(connection, side.desk, side.project)
+    drafts = [_draft(connection, side, case, key, findings[key], earlier, caller, column) for key in findings]
     outbox.record(connection, drafts, recorded_by=caller.run.task, now=side.desk.now())
 
 
@@ -173,6 +176,7 @@ def _draft(
     finding: Anomaly,
     earlier: Sequence[outbox.Entry],
     caller: Caller,
+    column: str,
 ) -> Draft:
     assert case.address is not None  # noqa: S101 (only cases with tickets get here; this tells the type checker)
     name = cases.intent(case, key, earlier)
@@ -183,15 +187,12 @@ def _draft(
             drafted = link.draft(side.desk, finding, key, before, ticket, side.project, side.desk.now())
             told = {**drafted.payload, "exclusive": True, "case": case.id}
             return Draft(case.address, name, outbox.LINK, told, key=key)
-    return Draft(case.address, name, outbox.REPORT, _report(connection, side, case, finding, caller), key=key)
+    return Draft(case.address, name, outbox.REPORT, _report(side, case, finding, caller, column), key=key)
 
 
-def _report(
-    connection: Connection, side: Side, case: Case, finding: Anomaly, caller: Caller
-) -> dict[str, Any]:
+def _report(side: Side, case: Case, finding: Anomaly, caller: Caller, column: str) -> dict[str, Any]:
     """Return what opens or continues the ticket of a case."""
     assert case.address is not None  # noqa: S101 (as above)
-    column = key_column.declared(connection, side.desk, side.project)
     columns = {"short_description": _literal(case.title)}
     warnings = []
     if user := user_for(case.assignee_id, side.project):

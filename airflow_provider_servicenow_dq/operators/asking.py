@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
+    from pydantic import BaseModel
 
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.desk.rehearsal import Write
@@ -43,22 +44,22 @@ def ask(
     *,
     ids: Sequence[str],
     known: Sequence[Anomaly] = (),
-    content: str | None = None,
+    body: BaseModel | None = None,
 ) -> list[dict[str, Any]]:
     """Ask, log what came of it, and return the cases as plain JSON; fail the task if not all was delivered.
 
     :param ids: Of the findings that are asked about.
     :param known: What is known of them.
-    :param content: Of a request that must not be answered twice: this task's, as long as it says the same.
+    :param body: Of a request that must not be answered twice: this task's, as long as it says the same.
     """
     from airflow_provider_servicenow_dq import settings  # noqa: PLC0415 (DAG files pay for it)
-    from airflow_provider_servicenow_dq.findings import rehearsing, wrong  # noqa: PLC0415 (loads SQLAlchemy)
+    from airflow_provider_servicenow_dq.findings import asked, rehearsing, wrong  # noqa: PLC0415 (loads SQLAlchemy)
     from airflow_provider_servicenow_dq.findings.parties import Caller  # noqa: PLC0415 (as above)
     from airflow_provider_servicenow_dq.hooks.findings import open_sides  # noqa: PLC0415 (loads requests)
     from airflow_provider_servicenow_dq.hooks.store import open_store  # noqa: PLC0415 (loads SQLAlchemy)
 
     run = run_of(context)
-    key = f"{run.task}|{content}" if content and "ti" in context else None
+    key = f"{run.task}|{asked.content_hash(body)}" if body is not None and "ti" in context else None
     caller = Caller(user_of(context) or "airflow", run, key)
     try:
         with open_sides(operator.servicenow_conn_id, only_reads=operator.dry_run) as sides:
@@ -66,7 +67,9 @@ def ask(
             if operator.dry_run:
                 operator.log.info("Dry run: what follows is tried out, and nothing is sent")
                 namespace = settings.namespace()
-                with rehearsing.rehearsing(sides, store, ids, namespace=namespace, run=run) as rehearsal:
+                with rehearsing.rehearsing(
+                    sides, store, ids, namespace=namespace, caller=caller, body=body
+                ) as rehearsal:
                     _know(rehearsal.memory, known)
                     came = asking(rehearsal.side, rehearsal.memory, caller)
                 say_writes(rehearsal.writes)

@@ -78,7 +78,7 @@ class ServiceNowCreateFindingTicketsOperator(BaseOperator):
             return cases.create(body, sides=sides, caller=caller)
 
         ids = [finding for ticket in body.data for finding in ticket.relationships.findings.ids]
-        return ask(self, context, creating, ids=ids, known=known, content=asked.content_hash(body))
+        return ask(self, context, creating, ids=ids, known=known, body=body)
 
 
 class ServiceNowAttachFindingsOperator(BaseOperator):

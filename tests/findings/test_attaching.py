@@ -52,6 +52,18 @@ def test_a_case_of_somebody_elses_ticket_that_is_locked_takes_no_more_findings(c
     assert members(desk, before.sys_id) == keys(1)
 
 
+def test_a_case_of_somebody_elses_ticket_that_was_deleted_takes_no_more_findings(client, desk, sandbox):
+    before = result_of(client.create(ticket(1)))
+    sys_id, url = by_hand(desk, sandbox)
+    (case,) = client.attach(url, 2).cases
+    sandbox.instance.delete(sandbox.instance.account("admin"), "incident", sys_id)
+
+    with pytest.raises(NotFoundError, match="cannot be seen any more"):
+        client.attach_case(case.id, 1)
+
+    assert members(desk, before.sys_id) == keys(1)
+
+
 def test_a_resolved_ticket_takes_findings_and_stays_resolved(client, desk, sandbox):
     sys_id, url = by_hand(desk, sandbox)
     sandbox.act_as("beth.anglin", "incident", sys_id, {**CLOSED, "state": "6"})

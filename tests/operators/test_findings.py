@@ -156,3 +156,14 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_send(sandbox, tmp_path):
     assert there["number"] in str(case["would_send"])
     real = create(item(ID, "another", title="tried")).execute({})
     assert real[0]["attributes"]["key"] == "DQ-2"
+
+
+def test_a_dry_run_of_what_was_done_before_says_that_nothing_would_be_sent(sandbox):
+    ti = ListeningTaskInstance()
+    (done,) = create(item(ID)).execute({"ti": ti})
+    create(item(ID, "another")).execute({"ti": ListeningTaskInstance(run_id="later")})
+
+    (case,) = create(item(ID), dry_run=True).execute({"ti": ti})
+
+    assert case["id"] == done["id"]
+    assert case["would_send"] == []
