@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.desk.deliver import deliver
 from airflow_provider_servicenow_dq.desk.delivery import twins
+from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.lookup import look
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
@@ -48,6 +49,11 @@ class Crew:
     failed: list[ServiceNowError] = field(default_factory=list)
     handled: set[int] = field(default_factory=set)
     stop: Event = field(default_factory=Event)
+
+    @property
+    def pending(self) -> list[ServiceNowError]:
+        """What stopped a delivery, but for what the instance refused: a later try can succeed."""
+        return [error for error in self.failed if not is_definite(error)]
 
     def look(self, addresses: Sequence[Address]) -> bool:
         """Look at the tickets of these addresses; return whether it worked."""

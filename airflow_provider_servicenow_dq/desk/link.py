@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key
 from airflow_provider_servicenow_dq.desk import lookup, order, result
 from airflow_provider_servicenow_dq.desk.crew import Crew
-from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.places import key_column, moves
 from airflow_provider_servicenow_dq.desk.places.foreign import CORRELATION_ID, foreign_address
 from airflow_provider_servicenow_dq.desk.push import Pushed
@@ -172,11 +171,10 @@ def _linked(
     crew: Crew, intents: Sequence[tuple[Entry | None, Ticket]], anomalies: Sequence[Anomaly]
 ) -> Pushed:
     desk = crew.desk
-    pending = [error for error in crew.failed if not is_definite(error)]
     failures = [str(error) for error in crew.failed]
     if not intents:
-        return Pushed([], failures, pending)
-    with desk.store.begin() as connection:
+        return Pushed([], failures, crew.pending)
+    with desk.store.snapshot() as connection:
         entries = outbox.by_ids(connection, {entry.id for entry, _ in intents if entry is not None})
         shown = tickets.by_ids(connection, {ticket.id for _, ticket in intents})
     results = []
@@ -193,4 +191,4 @@ def _linked(
         if entry.state in {outbox.DEAD, outbox.BLOCKED}:
             what = f"link of {anomaly.check_name} on {anomaly.dataset}"
             failures.append(f"{what}, outbox entry {entry.id} is {entry.state}: {entry.message}")
-    return Pushed(results, list(dict.fromkeys(failures)), pending)
+    return Pushed(results, list(dict.fromkeys(failures)), crew.pending)

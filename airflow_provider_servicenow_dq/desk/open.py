@@ -14,7 +14,6 @@ from airflow_provider_servicenow_dq.anomalies.model import (
 )
 from airflow_provider_servicenow_dq.desk import result
 from airflow_provider_servicenow_dq.desk.crew import Crew
-from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.following import Following
 from airflow_provider_servicenow_dq.desk.order import Order, is_exclusive, payload
 from airflow_provider_servicenow_dq.desk.places import group, key_column, moves, rollup
@@ -223,7 +222,7 @@ def _opening(items: Sequence[Item], crew: Crew, order: Order) -> Opening:
         )
     results = [_result(item, crew, order, entries, linked) for item in items]
     failures = list(dict.fromkeys(_failures(items, entries, crew.failed)))
-    return Opening(results, failures, pending=[error for error in crew.failed if not is_definite(error)])
+    return Opening(results, failures, pending=crew.pending)
 
 
 def _result(

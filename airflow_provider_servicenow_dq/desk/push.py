@@ -15,7 +15,6 @@ from airflow_provider_servicenow_dq.anomalies.model import (
 )
 from airflow_provider_servicenow_dq.desk import order, result
 from airflow_provider_servicenow_dq.desk.crew import Crew
-from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.places import key_column
 from airflow_provider_servicenow_dq.desk.writing import echo
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError, ServiceNowError
@@ -182,7 +181,7 @@ def push(desk: Desk, anomalies: Sequence[Anomaly], drafting: Drafting, *, rules:
     }
     # A store that is new does not know the tickets yet; what it finds it adopts.
     if not crew.look(_unknown(desk, own)):
-        return Pushed([], [str(error) for error in crew.failed], _worth_a_retry(crew))
+        return Pushed([], [str(error) for error in crew.failed], crew.pending)
     intents: list[tuple[Anomaly, Entry | None, bool]] = []
     for batch in batches(anomalies):
         intents += _record(desk, batch, keys, drafting, table=table, run=run)
@@ -266,8 +265,4 @@ def _pushed(crew: Crew, intents: Sequence[tuple[Anomaly, Entry | None, bool]]) -
         if entry.state in {outbox.DEAD, outbox.BLOCKED}:
             what = f"{entry.kind} of {anomaly.check_name} on {anomaly.dataset}"
             failures.append(f"{what}, outbox entry {entry.id} is {entry.state}: {entry.message}")
-    return Pushed(results, list(dict.fromkeys(failures)), _worth_a_retry(crew))
-
-
-def _worth_a_retry(crew: Crew) -> list[ServiceNowError]:
-    return [error for error in crew.failed if not is_definite(error)]
+    return Pushed(results, list(dict.fromkeys(failures)), crew.pending)

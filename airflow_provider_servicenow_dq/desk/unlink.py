@@ -8,7 +8,6 @@ from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key,
 from airflow_provider_servicenow_dq.desk import result
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.delivery.claimed import claimed
-from airflow_provider_servicenow_dq.desk.delivery.refusals import is_definite
 from airflow_provider_servicenow_dq.desk.places import key_column
 from airflow_provider_servicenow_dq.desk.push import Pushed
 from airflow_provider_servicenow_dq.exceptions import (
@@ -45,8 +44,8 @@ def unlink_anomalies(
     says that the problem is there: to the anomaly's own ticket, to which it links it again.
 
     :param incident: Number, sys_id or address of the ticket's record; by default all.
-    :return: One result per link that is cut, in the order of the anomalies; one that says so for an anomaly
-        without any.
+    :return: For each anomaly, in their order, one result per link that is cut; one that says so if it has
+        none. An anomaly that is given twice gets the same results twice.
     :raises ServiceNowConfigError: If ``incident`` names no ticket, or one of another instance.
     :raises AmbiguousNameError: If several linked tickets have that number.
     """
@@ -60,8 +59,7 @@ def unlink_anomalies(
     }
     # A store that is new does not know of links that it will find later.
     if not crew.look(_unknown(desk, own, rules)):
-        pending = [error for error in crew.failed if not is_definite(error)]
-        return Pushed([], [str(error) for error in crew.failed], pending)
+        return Pushed([], [str(error) for error in crew.failed], crew.pending)
     with desk.store.snapshot() as connection:
         linked = links.of_keys(connection, keys.values(), instance=desk.host)
         intended = links.intended(connection, keys.values(), instance=desk.host)
@@ -73,7 +71,7 @@ def unlink_anomalies(
     return Pushed(
         list(_results(desk, anomalies, keys, own, wanted, cut)),
         list(dict.fromkeys(str(error) for error in crew.failed)),
-        list(crew.failed),
+        crew.pending,
     )
 
 
@@ -132,11 +130,9 @@ def _results(
     cut: set[tuple[str, int]],
 ) -> list[Result]:
     results: list[Result] = []
-    seen: set[str] = set()
     for anomaly in anomalies:
         key = keys[id(anomaly)]
-        found = wanted.get(key, []) if key not in seen else []
-        seen.add(key)
+        found = wanted[key]
         if not found:
             results.append(result.suppressed(desk, anomaly, "it is not linked"))
         for ticket in found:

@@ -126,6 +126,16 @@ def test_unlinking_from_all_tickets_tells_of_each(desk, sandbox):
     assert "it is not linked" in unlinked.results[2]["message"]
 
 
+def test_an_anomaly_that_is_unlinked_twice_in_one_call_has_one_answer(desk):
+    ticket = theirs(desk)
+    link(desk, ticket["number"], anomaly())
+
+    unlinked = unlink(desk, anomaly(), anomaly("another"), anomaly())
+
+    assert actions(unlinked) == ["unlinked", "suppressed", "unlinked"]
+    assert unlinked.results[0]["message"] == unlinked.results[2]["message"]
+
+
 def test_unlinking_from_one_ticket_keeps_the_others(desk, sandbox):
     first, second = theirs(desk), theirs(desk)
     for ticket in (first, second):
