@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rest_server import ROLES, Asking, airflow_with, connection_to
+from rest_server import ROLES, WEBHOOK_SECRET, Asking, airflow_with, connection_to
 
 from airflow_provider_servicenow_dq.anomalies.reading import read_report
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.open import open_tickets, record_reports
 from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.desk.pull import pull
 from airflow_provider_servicenow_dq.hooks.desk import open_desk
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.plugins.servicenow import LazyApp
@@ -90,3 +91,20 @@ def report(sandbox: Sandbox) -> Callable[..., Any]:
             return {"anomaly_id": read.anomaly_id, "fingerprint": read.fingerprint}
 
     return reported
+
+
+@pytest.fixture
+def webhook_secret(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instance signs what it tells."""
+    extra = {"webhook_secret": WEBHOOK_SECRET}
+    monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
+
+
+@pytest.fixture
+def pulled_incident(report: Callable[..., Any], sandbox: Sandbox) -> Any:
+    """A ticket of ours that was pulled since it was opened."""
+    report()
+    with open_desk(ServiceNowHook()) as desk:
+        pull(desk, Project())
+    (row,) = [row for row in sandbox.records("incident") if row["correlation_id"].startswith("dq:")]
+    return row

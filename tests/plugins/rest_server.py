@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PASSWORD = "airflow-secret"
+WEBHOOK_SECRET = "a secret of at least sixteen characters"
 TICKETING = "/api/integrations/ticketing"
 
 #: Users of the simple auth manager, and their roles.

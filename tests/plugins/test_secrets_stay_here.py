@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from echo_instance import echo_instance
-from rest_server import TICKETING, Asking, connection_to
+from rest_server import TICKETING, WEBHOOK_SECRET, Asking, connection_to
 from test_findings_routes import FINDINGS, item, refs
 from test_webhook import PATH as WEBHOOK
-from test_webhook import SECRET, message
+from test_webhook import message
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.plugins import links, reach
@@ -29,7 +29,7 @@ SECRETS = {
     "jwt_private_key": f"jwt-{MARK}-5",
     "store": f"store-{MARK}-6",
     "token": f"token-{MARK}-7",
-    "webhook_secret": SECRET,
+    "webhook_secret": WEBHOOK_SECRET,
 }
 LINK = "/api/anomalies/A-1/ticket-links"
 
@@ -119,7 +119,7 @@ def everything_asked(root, ask, caplog):
         ]
         told = [answer.text + str(answer.headers) for answer in answers] + [caplog.text]
         for text in told:
-            assert not [secret for secret in (MARK, pair(), SECRET) if secret in text], text
+            assert not [secret for secret in (MARK, pair(), WEBHOOK_SECRET) if secret in text], text
         assert MARK not in json.dumps([str(record.args) for record in caplog.records])
         return answers
 

@@ -12,7 +12,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from rest_server import Asking, airflow_with, connection_to, statuses_of, words_of
+from rest_server import WEBHOOK_SECRET, Asking, airflow_with, connection_to, statuses_of, words_of
 
 from airflow_provider_servicenow_dq.desk.pull import pull
 from airflow_provider_servicenow_dq.desk.pulling import taking
@@ -25,14 +25,10 @@ from airflow_provider_servicenow_dq.plugins.routing import LARGEST_BODY
 from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store.taken import Consumer
 
-SECRET = "a secret of at least sixteen characters"
 PATH = "/api/webhooks/servicenow"
 
 
-@pytest.fixture(autouse=True)
-def connection(sandbox, monkeypatch):
-    extra = {"webhook_secret": SECRET}
-    monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
+pytestmark = pytest.mark.usefixtures("webhook_secret")
 
 
 @pytest.fixture
@@ -48,11 +44,9 @@ def other_process(auth_settings):
 
 
 @pytest.fixture
-def incident(report, sandbox):
-    report()
+def incident(pulled_incident):
     changes()
-    (row,) = [row for row in sandbox.records("incident") if row["correlation_id"].startswith("dq:")]
-    return row
+    return pulled_incident
 
 
 def changes():
@@ -69,14 +63,14 @@ def taken(desk):
     return found
 
 
-def tell(instance, *sys_ids, at=0.0, secret=SECRET, table="incident", signed_body=None, path=PATH):
+def tell(instance, *sys_ids, at=0.0, secret=WEBHOOK_SECRET, table="incident", signed_body=None, path=PATH):
     body, headers = message(*sys_ids, at=at, secret=secret, table=table)
     if signed_body is not None:
         _, headers = signed(signed_body, headers["X-ServiceNow-DQ-Timestamp"], secret)
     return instance("POST", path, content=body, headers=headers)
 
 
-def message(*sys_ids, at=0.0, secret=SECRET, table="incident"):
+def message(*sys_ids, at=0.0, secret=WEBHOOK_SECRET, table="incident"):
     """Return body and headers as the business rule of the README makes them."""
     return signed(named(*sys_ids, table=table, id=uuid.uuid4().hex), str(int(time.time() + at)), secret)
 
@@ -85,7 +79,7 @@ def named(*sys_ids, table="incident", **more):
     return json.dumps({"table": table, "sys_ids": sys_ids, **more}).encode()
 
 
-def signed(body, stamp, secret=SECRET):
+def signed(body, stamp, secret=WEBHOOK_SECRET):
     due = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).digest()
     return body, {
         "Content-Type": "application/json",
@@ -196,7 +190,7 @@ def test_what_is_not_signed_by_the_instance_is_not_heard(instance, incident, san
     answer = tell(instance, incident["sys_id"], **wrong)
 
     assert answer.status_code == 401
-    assert SECRET not in words_of(answer)
+    assert WEBHOOK_SECRET not in words_of(answer)
     assert len(sandbox.requests) == before
 
 
