@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+import beside_an_instance
 import pytest
-from operating import PASSWORD, ListeningTaskInstance
+from operating import ListeningTaskInstance
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Sandbox]:
-    with Sandbox(port=0) as running:
-        yield running
+connect = beside_an_instance.connect
+server = beside_an_instance.server
 
 
 @pytest.fixture
@@ -37,23 +35,6 @@ def sandbox(
     monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", store_url(tmp_path))
     yield server
     server.configure(**defaults)
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Set the connection ``servicenow_default``."""
-
-    def point(host: str, *, password: str = PASSWORD, **extra: Any) -> None:
-        connection = {
-            "conn_type": "servicenow",
-            "host": host,
-            "login": "svc_airflow",
-            "password": password,
-            "extra": {"timeout_s": 5, **extra},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
-
-    return point
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
-PASSWORD = "airflow-secret"
 _PAYLOADS = Path(__file__).parents[1] / "payloads"
 
 

@@ -8,7 +8,8 @@ import logging
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from operating import PASSWORD, incidents
+from beside_an_instance import PASSWORD
+from operating import incidents
 
 from airflow_provider_servicenow_dq.exceptions import (
     AnomalyFormatError,

@@ -6,7 +6,8 @@ import json
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from operating import PASSWORD, ListeningTaskInstance, incidents
+from beside_an_instance import PASSWORD
+from operating import ListeningTaskInstance, incidents
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError, ServiceNowConfigError

@@ -7,7 +7,8 @@ import json
 import pytest
 import yaml
 from airflow.sdk.exceptions import AirflowNotFoundException
-from operating import PASSWORD, incidents
+from beside_an_instance import PASSWORD
+from operating import incidents
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.operators.servicenow import (

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import beside_an_instance
 import pytest
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.sensors import looks, servicenow
 from airflow_provider_servicenow_dq.triggers import lines, polls
 from airflow_provider_servicenow_dq.triggers import servicenow as triggers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-PASSWORD = "airflow-secret"
+    from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Sandbox]:
-    with Sandbox(port=0) as running:
-        yield running
+connect = beside_an_instance.connect
+raised = beside_an_instance.raised
+server = beside_an_instance.server
 
 
 @pytest.fixture
@@ -48,42 +46,11 @@ def sandbox(
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Set the connection ``servicenow_default``."""
-
-    def point(host: str, *, password: str = PASSWORD, **extra: Any) -> None:
-        connection = {
-            "conn_type": "servicenow",
-            "host": host,
-            "login": "svc_airflow",
-            "password": password,
-            "extra": {"timeout_s": 5, **extra},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
-
-    return point
-
-
-@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that tries a request once: what it does when it tries more is another room's business."""
     from airflow_provider_servicenow_dq.client import transport
 
     monkeypatch.setattr(transport, "_MAX_TRIES", 1)
-
-
-@pytest.fixture
-def raised(sandbox: Sandbox) -> Callable[..., Any]:
-    """Let somebody raise tickets; give their records."""
-
-    def make(count: int = 1, table: str = "incident", **values: str) -> list[dict[str, str]]:
-        account = sandbox.instance.account("svc_airflow")
-        return [
-            sandbox.instance.insert(account, table, {"short_description": f"no. {number}", **values})
-            for number in range(count)
-        ]
-
-    return make
 
 
 @pytest.fixture

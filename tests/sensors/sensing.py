@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
+from beside_an_instance import SOLVED
 
 from airflow_provider_servicenow_dq.sensors.servicenow import ServiceNowIncidentStateSensor
 
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
-
-SOLVED = {"state": "6", "close_code": "Solution provided", "close_notes": "Done."}
 
 
 @dataclass

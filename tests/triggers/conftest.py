@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import beside_an_instance
 import pytest
 
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.triggers import lines, polls, servicenow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PASSWORD = "airflow-secret"
+    from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Sandbox]:
-    with Sandbox(port=0) as running:
-        yield running
+connect = beside_an_instance.connect
+raised = beside_an_instance.raised
+server = beside_an_instance.server
 
 
 @pytest.fixture
@@ -41,37 +38,6 @@ def sandbox(server: Sandbox, connect: Callable[..., None], monkeypatch: pytest.M
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Set the connection ``servicenow_default``."""
-
-    def point(host: str, *, password: str = PASSWORD, **extra: Any) -> None:
-        connection = {
-            "conn_type": "servicenow",
-            "host": host,
-            "login": "svc_airflow",
-            "password": password,
-            "extra": {"timeout_s": 5, **extra},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
-
-    return point
-
-
-@pytest.fixture
-def raised(sandbox: Sandbox) -> Callable[..., Any]:
-    """Let somebody raise tickets; give their records."""
-
-    def make(count: int = 1, table: str = "incident", **values: str) -> list[dict[str, str]]:
-        account = sandbox.instance.account("svc_airflow")
-        return [
-            sandbox.instance.insert(account, table, {"short_description": f"no. {number}", **values})
-            for number in range(count)
-        ]
-
-    return make
-
-
-@pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """Return all lines that were logged, whichever way this Airflow takes them."""
     caplog.set_level(logging.INFO)
@@ -85,6 +51,6 @@ def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) 
 
 @pytest.fixture
 def table_api(sandbox: Sandbox) -> Iterator[TableApi]:
-    config = InstanceConfig(sandbox.url, login="svc_airflow", password=PASSWORD)
+    config = InstanceConfig(sandbox.url, login="svc_airflow", password=beside_an_instance.PASSWORD)
     with Transport(config) as transport:
         yield TableApi(transport)

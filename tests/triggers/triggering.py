@@ -8,6 +8,8 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from beside_an_instance import SOLVED
+
 from airflow_provider_servicenow_dq.triggers import lines, polls
 from airflow_provider_servicenow_dq.triggers.servicenow import ServiceNowTicketChangeTrigger
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
-SOLVED = {"state": "6", "close_code": "Solution provided", "close_notes": "Done."}
 CONN = "servicenow_default"
 
 
