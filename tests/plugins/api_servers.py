@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import requests
 from rest_server import ROLES
@@ -21,6 +21,8 @@ from surroundings import airflow_settings, program  # noqa: E402 (the same)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 #: Beyond this something hangs, on however busy a machine.
 PATIENCE_S = 120
@@ -39,6 +41,16 @@ with get_application_builder() as builder:
         user, role = name.lower(), security.find_role(name)
         assert security.add_user(user, user, user, f"{user}@airflow.example", role, password=user)
 """
+
+
+class RealAirflow(NamedTuple):
+    """A running API server.
+
+    :param instance: Where its connection ``servicenow_default`` leads to.
+    """
+
+    url: str
+    instance: Sandbox
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rest_server import ROLES, WEBHOOK_SECRET, Asking, airflow_with, connection_to
+from api_servers import RealAirflow, api_server
+from rest_server import DATADOG_PROJECT, ROLES, WEBHOOK_SECRET, Asking, airflow_with, connection_to
 
 from airflow_provider_servicenow_dq.anomalies.reading import read_report
 from airflow_provider_servicenow_dq.client.limits import forget_limits
@@ -108,3 +109,19 @@ def pulled_incident(report: Callable[..., Any], sandbox: Sandbox) -> Any:
         pull(desk, Project())
     (row,) = [row for row in sandbox.records("incident") if row["correlation_id"].startswith("dq:")]
     return row
+
+
+@pytest.fixture(scope="session")
+def airflow(airflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
+    """A running API server, one for all tests of a process, and the instance it is connected to."""
+    home = tmp_path_factory.mktemp("served")
+    (home / "airflow.db").write_bytes(airflow_database.read_bytes())
+    extra = {"timeout_s": 30, "projects": [{"id": DATADOG_PROJECT, "key": "PROJ"}]}
+    # More at once than we ask for, so that it is us who bound it.
+    with Sandbox(port=0, semaphores=64) as instance:
+        settings = {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+            "AIRFLOW_CONN_SERVICENOW_DEFAULT": connection_to(instance.url, extra=extra),
+        }
+        with api_server(home, settings) as url:
+            yield RealAirflow(url, instance)

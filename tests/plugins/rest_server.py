@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PASSWORD = "airflow-secret"
+DATADOG_PROJECT = "aeadc05e-98a8-11ec-ac2c-da7ad0900001"
 WEBHOOK_SECRET = "a secret of at least sixteen characters"
 TICKETING = "/api/integrations/ticketing"
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from api_servers import api_server, log_in
+from api_servers import log_in
 from datadog_api_client import ApiClient, Configuration
 from datadog_api_client.exceptions import ApiException
 from datadog_api_client.model_utils import validate_and_convert_types
@@ -17,42 +15,29 @@ from datadog_api_client.v2.model.create_service_now_ticket_request_array import 
     CreateServiceNowTicketRequestArray,
 )
 from datadog_api_client.v2.model.detach_case_request import DetachCaseRequest
-from rest_server import connection_to
-
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from rest_server import DATADOG_PROJECT
 
 pytestmark = pytest.mark.heavy
 
-PROJECT = "aeadc05e-98a8-11ec-ac2c-da7ad0900001"
+
+@pytest.fixture
+def sandbox(airflow):
+    return airflow.instance
 
 
 @pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox(port=0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(sandbox, airflow_database, tmp_path_factory):
-    home = tmp_path_factory.mktemp("datadog")
-    (home / "airflow.db").write_bytes(airflow_database.read_bytes())
-    extra = {"timeout_s": 5, "projects": json.dumps([{"id": PROJECT, "key": "PROJ"}])}
-    settings = {
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        "AIRFLOW_CONN_SERVICENOW_DEFAULT": connection_to(sandbox.url, extra=extra),
-    }
-    with api_server(home, settings) as url:
-        token = log_in(url, "admin").headers["Authorization"].split()[1]
-        configuration = Configuration(host=f"{url}/servicenow-dq", access_token=token)
-        with ApiClient(configuration) as client:
-            yield SecurityMonitoringApi(client)
+def api(airflow):
+    token = log_in(airflow.url, "admin").headers["Authorization"].split()[1]
+    configuration = Configuration(host=f"{airflow.url}/servicenow-dq", access_token=token)
+    with ApiClient(configuration) as client:
+        yield SecurityMonitoringApi(client)
 
 
 def refs(*ids):
     return {"data": [{"id": each, "type": "findings"} for each in ids]}
 
 
-def item(*ids, kind="servicenow_tickets", project=PROJECT, **attributes):
+def item(*ids, kind="servicenow_tickets", project=DATADOG_PROJECT, **attributes):
     return {
         "attributes": attributes,
         "relationships": {"findings": refs(*ids), "project": {"data": {"id": project, "type": "projects"}}},

@@ -6,16 +6,15 @@ import json
 import uuid
 
 import pytest
-from rest_server import Asking, connection_to, words_of
+from rest_server import DATADOG_PROJECT, Asking, connection_to, words_of
 
 FINDINGS = "/api/v2/security/findings"
-PROJECT = "aeadc05e-98a8-11ec-ac2c-da7ad0900001"
 
 
 @pytest.fixture(autouse=True)
 def project(sandbox, monkeypatch):
     """A project with a UUID, as Datadog has them."""
-    extra = {"projects": json.dumps([{"id": PROJECT, "key": "PROJ"}])}
+    extra = {"projects": json.dumps([{"id": DATADOG_PROJECT, "key": "PROJ"}])}
     monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
 
 
@@ -23,7 +22,7 @@ def refs(*ids):
     return {"data": [{"id": each, "type": "findings"} for each in ids]}
 
 
-def item(*ids, kind="servicenow_tickets", project=PROJECT, **attributes):
+def item(*ids, kind="servicenow_tickets", project=DATADOG_PROJECT, **attributes):
     return {
         "attributes": attributes,
         "relationships": {"findings": refs(*ids), "project": {"data": {"id": project, "type": "projects"}}},

@@ -9,11 +9,10 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
-from api_servers import api_server, log_in
-from rest_server import TICKETING, connection_to
+from api_servers import log_in
+from rest_server import TICKETING
 
 from airflow_provider_servicenow_dq.plugins.routing import LARGEST_BODY
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 # One of them counts on time, and a server for the others beside it would cost as much again.
 pytestmark = pytest.mark.heavy
@@ -22,42 +21,23 @@ pytestmark = pytest.mark.heavy
 SLOW_S = 3.0
 
 
-@pytest.fixture(scope="module")
-def slow_server():
-    # More at once than we ask for, so that it is us who bound it.
-    with Sandbox(port=0, semaphores=64) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def airflow(slow_server, airflow_database, tmp_path_factory):
-    home = tmp_path_factory.mktemp("served")
-    (home / "airflow.db").write_bytes(airflow_database.read_bytes())
-    settings = {
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
-        "AIRFLOW_CONN_SERVICENOW_DEFAULT": connection_to(slow_server.url, extra={"timeout_s": 30}),
-    }
-    with api_server(home, settings) as url:
-        yield url
-
-
 def test_airflow_serves_the_routes_to_whoever_is_logged_in(airflow):
-    path = f"{airflow}/servicenow-dq{TICKETING}/tickets/search"
+    path = f"{airflow.url}/servicenow-dq{TICKETING}/tickets/search"
     assert requests.get(path, timeout=30).status_code == 401
-    answer = log_in(airflow, "viewer").get(path, timeout=30)
+    answer = log_in(airflow.url, "viewer").get(path, timeout=30)
     assert answer.status_code == 200, answer.text
     assert answer.json()["page"] == 1
 
 
 def test_its_description_says_where_it_is(airflow):
-    answer = log_in(airflow, "viewer").get(f"{airflow}/servicenow-dq/openapi.json", timeout=30)
+    answer = log_in(airflow.url, "viewer").get(f"{airflow.url}/servicenow-dq/openapi.json", timeout=30)
     assert answer.json()["servers"] == [{"url": "/servicenow-dq"}]
 
 
 def test_an_id_with_a_slash_arrives_whole(airflow):
-    session = log_in(airflow, "viewer")
+    session = log_in(airflow.url, "viewer")
     anomaly_id = "a/b%25 c"
-    path = f"{airflow}/servicenow-dq/api/anomalies/{quote(anomaly_id, safe='')}/ticket-links"
+    path = f"{airflow.url}/servicenow-dq/api/anomalies/{quote(anomaly_id, safe='')}/ticket-links"
     answer = session.get(path, timeout=30)
     assert answer.status_code == 404
     assert repr(anomaly_id) in answer.json()["errors"][0]["detail"]
@@ -65,8 +45,8 @@ def test_an_id_with_a_slash_arrives_whole(airflow):
 
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_a_body_that_is_too_large_is_refused(airflow, is_announced):
-    token = log_in(airflow, "admin").headers["Authorization"]
-    connection = http.client.HTTPConnection(urlsplit(airflow).netloc, timeout=30)
+    token = log_in(airflow.url, "admin").headers["Authorization"]
+    connection = http.client.HTTPConnection(urlsplit(airflow.url).netloc, timeout=30)
     connection.putrequest("POST", f"/servicenow-dq{TICKETING}/anomalies/A-1/tickets")
     connection.putheader("Authorization", token)
     connection.putheader("Content-Type", "application/json")
@@ -84,12 +64,15 @@ def test_a_body_that_is_too_large_is_refused(airflow, is_announced):
     answer.read()
 
 
-def test_forty_slow_calls_hold_up_nothing_of_airflow(airflow, slow_server):
+def test_forty_slow_calls_hold_up_nothing_of_airflow(airflow):
     """Airflow serves its health, like tasks' heartbeats, from a pool of forty threads."""
-    session = log_in(airflow, "viewer")
-    search, health = f"{airflow}/servicenow-dq{TICKETING}/tickets/search", f"{airflow}/api/v2/monitor/health"
+    session = log_in(airflow.url, "viewer")
+    search, health = (
+        f"{airflow.url}/servicenow-dq{TICKETING}/tickets/search",
+        f"{airflow.url}/api/v2/monitor/health",
+    )
     assert session.get(search, timeout=30).status_code == 200
-    slow_server.configure(service_ms=SLOW_S * 1000)
+    airflow.instance.configure(service_ms=SLOW_S * 1000)
 
     def call(number):
         began = time.monotonic()
@@ -107,7 +90,7 @@ def test_forty_slow_calls_hold_up_nothing_of_airflow(airflow, slow_server):
                 took.append(time.monotonic() - began)
             answers = [each.result() for each in calls]
     finally:
-        slow_server.configure(service_ms=0)
+        airflow.instance.configure(service_ms=0)
 
     statuses = [answer.status_code for answer, _ in answers]
     assert {*statuses} == {200, 503}

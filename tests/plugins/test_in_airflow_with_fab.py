@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 from api_servers import api_server, log_in
 from rest_server import connection_to
@@ -21,7 +22,8 @@ def statuses(session, url, routes, **content):
     }
 
 
-# One test, for each worker that has a part of it would start a server of its own.
+# One test, for each worker that has a part of it would start a server of its own; and that takes long.
+@pytest.mark.heavy
 def test_roles_of_fab_may_do_on_every_route_what_those_of_the_simple_auth_manager_may(
     server, new_airflow_database, tmp_path
 ):
