@@ -16,6 +16,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.testclient import TestClient
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.plugins import reach
@@ -104,7 +105,16 @@ def test_it_refers_to_nothing_that_is_not_in_it(document):
 def described(world, headers):
     """The document as the tool reads it."""
     # Not mounted: what has a line break in its path never comes through Airflow's own application.
-    return schemathesis.openapi.from_asgi("/openapi.json", create_app(), headers=headers)
+    app = create_app()
+    document = TestClient(app).get("/openapi.json", headers=headers).json()
+    # So no answer has a field that is not described, either; and what else a request may hold is made up only
+    # where something is to be wrong, which saves a third of the time.
+    for schema in document["components"]["schemas"].values():
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+    read = schemathesis.openapi.from_dict(document)
+    read.app = app
+    return read
 
 
 @pytest.fixture(scope="module")
