@@ -111,7 +111,7 @@ def put_again(
     """
     given_up = {str(entry.key) for entry in earlier if entry.state in outbox.GIVEN_UP}
     still_here = cases.findings(connection, [case.id]).get(case.id, [])
-    known = contents(connection, given_up.intersection(still_here))
+    known = contents(connection, given_up)
     _bring(connection, side, case, {key: known[key] for key in still_here if key in known}, caller, earlier)
 
 

@@ -44,9 +44,9 @@ def sandbox(server: Sandbox) -> Iterator[Sandbox]:
 def make_desk(sandbox: Sandbox, store_url: Callable[[str], str]) -> Iterator[Callable[..., Desk]]:
     opened = []
 
-    def make(name: str = "store", **changes: Any) -> Desk:
+    def make(name: str = "store", *, patience_s: float = 120, **changes: Any) -> Desk:
         config = InstanceConfig(sandbox.url, login="svc_airflow", password="airflow-secret", timeout_s=2)
-        transport = Transport(config)
+        transport = Transport(config, patience_s=patience_s)
         table_api = TableApi(transport)
         desk = Desk(config, table_api, Names(table_api), Store(store_url(name)))
         opened.extend([transport, desk.store])

@@ -87,7 +87,7 @@ def test_what_names_no_ticket_is_a_bad_request(client, sandbox, name):
 
 
 def test_a_ticket_of_another_table_keeps_the_states_of_its_own(desk, sandbox):
-    client = Client(desk, table="u_tickets", status={"inbound": {"1": "resolved"}})
+    client = Client(desk, table="u_tickets", status={"inbound": {"101": "resolved"}})
     sys_id, url = by_hand(desk, sandbox, "problem")
 
     first = client.attach(url, 1)
@@ -95,7 +95,7 @@ def test_a_ticket_of_another_table_keeps_the_states_of_its_own(desk, sandbox):
 
     assert result_of(first).table_name == "problem"
     assert members(desk, sys_id) == keys(1, 2)
-    assert again.attributes.status == "OPEN"  # 1 means resolved in the project's own table alone
+    assert again.attributes.status == "OPEN"  # 101 means resolved in the project's own table alone
 
 
 def test_a_case_stays_one_of_its_own_project(client, desk, sandbox):

@@ -125,6 +125,7 @@ def test_what_was_refused_and_has_moved_on_since_is_not_brought_back_by_a_repeat
     again = client.create(ticket(2, 3, title="refused"), key="once")
 
     assert members(client.desk, result_of(again).sys_id) == keys(2)
+    assert finding_id(3) not in texts(sandbox, result_of(again).sys_id)
     assert members(client.desk, elsewhere.sys_id) == keys(3)
 
 
@@ -197,7 +198,8 @@ def test_a_title_of_blanks_is_none(client, sandbox):
     assert ours(sandbox)[0]["short_description"].startswith("Security finding: def-00p-ier on i-")
 
 
-def test_while_the_instance_is_down_the_request_waits_and_its_repeat_delivers_it(client, sandbox):
+def test_while_the_instance_is_down_the_request_waits_and_its_repeat_delivers_it(make_desk, sandbox):
+    client = Client(make_desk(patience_s=0))
     sandbox.stop()
     waiting = client.create(ticket(1))
     sandbox.start()

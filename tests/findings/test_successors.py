@@ -21,7 +21,8 @@ def end(sandbox, values):
 
 
 @pytest.mark.parametrize("state", ["7", "8"])
-def test_all_findings_of_a_case_come_along_to_the_successor_of_its_ticket(client, desk, sandbox, state):
+def test_all_findings_of_a_case_come_along_to_the_successor_of_its_ticket(desk, sandbox, state):
+    client = Client(desk, close_empty_cases=True)
     (case,) = client.create(ticket(1, 2, priority="P2", title="Public buckets")).cases
     before = end(sandbox, {**CLOSED, "state": state})
 
@@ -39,7 +40,20 @@ def test_all_findings_of_a_case_come_along_to_the_successor_of_its_ticket(client
     assert came.failures == []
 
 
-def test_they_come_along_whoever_delivers_it(client, desk, sandbox):
+def test_a_ticket_that_has_a_successor_is_not_said_to_have_no_finding_left(desk, sandbox):
+    client = Client(desk, on_refire="new", close_empty_cases=True)
+    (case,) = client.create(ticket(1)).cases
+    before = end(sandbox, SOLVED)
+
+    came = client.attach_case(case.id, 2)
+
+    assert members(desk, result_of(came).sys_id) == keys(1, 2)
+    assert "No finding is left" not in texts(sandbox, before["sys_id"])
+
+
+def test_they_come_along_whoever_delivers_it(make_desk, sandbox):
+    desk = make_desk(patience_s=0)
+    client = Client(desk)
     (case,) = client.create(ticket(1, 2)).cases
     end(sandbox, CLOSED)
     sandbox.stop()
