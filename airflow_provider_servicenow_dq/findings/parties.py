@@ -31,11 +31,14 @@ class Caller:
     :param user: As cases show them.
     :param run: The task instance; for a request of a route something that no other request has.
     :param key: Says that two requests are the same one; without it the same content within minutes does.
+    :param is_task: The key is that of a task instance and of what it asks. Airflow may run it again whenever
+        somebody clears it, so it is known for as long as its cases are.
     """
 
     user: str
     run: Run
     key: str | None = None
+    is_task: bool = False
 
 
 @dataclass(slots=True)

@@ -16,11 +16,10 @@ from airflow_provider_servicenow_dq.store.schema import HEAD
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from pydantic import BaseModel
-
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.desk.desk import Desk, Run
     from airflow_provider_servicenow_dq.desk.rehearsal import Listener, Write
+    from airflow_provider_servicenow_dq.findings.asked import CreateCases, CreateTickets
     from airflow_provider_servicenow_dq.findings.parties import Caller, Sides
     from airflow_provider_servicenow_dq.store.cases import Case
     from airflow_provider_servicenow_dq.store.store import Store
@@ -69,7 +68,7 @@ def rehearsing(
     *,
     namespace: str,
     caller: Caller,
-    body: BaseModel | None = None,
+    body: CreateTickets | CreateCases | None = None,
 ) -> Iterator[Rehearsal]:
     """Rehearse for the length of the block, with what a store knows of findings and of their cases.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from sqlalchemy.engine import Connection
 
+    from airflow_provider_servicenow_dq.findings.asked import CreateCases, CreateTickets
     from airflow_provider_servicenow_dq.findings.parties import Caller
     from airflow_provider_servicenow_dq.store.cases import Case
 
@@ -30,7 +31,9 @@ SAME_KEY_FOR: Final = timedelta(hours=24)
 SAME_CONTENT_FOR: Final = timedelta(minutes=10)
 
 
-def known(connection: Connection, body: BaseModel, caller: Caller, *, now: datetime) -> list[Case] | None:
+def known(
+    connection: Connection, body: CreateTickets | CreateCases, caller: Caller, *, now: datetime
+) -> list[Case] | None:
     """Return the cases with which a request was answered before; None if it is a new one.
 
     :raises KeyReusedError: If its key came with another content.
@@ -38,11 +41,20 @@ def known(connection: Connection, body: BaseModel, caller: Caller, *, now: datet
     window = SAME_KEY_FOR if caller.key else SAME_CONTENT_FOR
     before = requests.answered(connection, _name(body, caller), since=now - window)
     if before is None:
-        return None
+        return _opened_by(connection, body, caller) if caller.is_task else None
     if before.content != content_hash(body):
         raise KeyReusedError(f"the idempotency key {caller.key!r} came with another request before")
     found = cases.by_ids(connection, before.case_ids)
     return [found[case_id] for case_id in before.case_ids if case_id in found]
+
+
+def _opened_by(
+    connection: Connection, body: CreateTickets | CreateCases, caller: Caller
+) -> list[Case] | None:
+    """Return the cases that a task has opened, however long ago: all of them at once, or none."""
+    due = [group.case_correlation(_named(caller, number, item)) for number, item in enumerate(body.data)]
+    found = cases.by_correlations(connection, due)
+    return [found[each] for each in due] if found.keys() >= set(due) else None
 
 
 def remember(
@@ -62,12 +74,21 @@ def names(connection: Connection, items: Sequence[BaseModel], caller: Caller) ->
     found: list[str] = []
     for number, item in enumerate(items):
         for times in itertools.count():
-            what = (str(number), content_hash(item), str(times))
-            name = _hash(caller.user, caller.key, *what)[:32] if caller.key else uuid.uuid4().hex
-            if name not in found and not cases.has_correlation(connection, group.case_correlation(name)):
+            name = _named(caller, number, item, times)
+            if name not in found and not cases.by_correlations(connection, [group.case_correlation(name)]):
                 found.append(name)
                 break
     return found
+
+
+def _named(caller: Caller, number: int, item: BaseModel, times: int = 0) -> str:
+    """Return 32 hex digits for an item of a request; without a key they are random.
+
+    :param times: How often the same was asked for before under a key that had been forgotten.
+    """
+    if not caller.key:
+        return uuid.uuid4().hex
+    return _hash(caller.user, caller.key, str(number), content_hash(item), str(times))[:32]
 
 
 def _name(body: BaseModel, caller: Caller) -> str:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
-    from pydantic import BaseModel
 
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.desk.rehearsal import Write
+    from airflow_provider_servicenow_dq.findings.asked import CreateTickets
     from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Sides
     from airflow_provider_servicenow_dq.findings.shown import CaseData
     from airflow_provider_servicenow_dq.store.store import Store
@@ -44,7 +44,7 @@ def ask(
     *,
     ids: Sequence[str],
     known: Sequence[Anomaly] = (),
-    body: BaseModel | None = None,
+    body: CreateTickets | None = None,
 ) -> list[dict[str, Any]]:
     """Ask, log what came of it, and return the cases as plain JSON; fail the task if not all was delivered.
 
@@ -60,7 +60,7 @@ def ask(
 
     run = run_of(context)
     key = f"{run.task}|{asked.content_hash(body)}" if body is not None and "ti" in context else None
-    caller = Caller(user_of(context) or "airflow", run, key)
+    caller = Caller(user_of(context) or "airflow", run, key, is_task=key is not None)
     try:
         with open_sides(operator.servicenow_conn_id, only_reads=operator.dry_run) as sides:
             store = open_store(needs_shared_store=True)

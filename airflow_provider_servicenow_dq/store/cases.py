@@ -134,10 +134,13 @@ def by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Case]:
     }
 
 
-def has_correlation(connection: Connection, correlation_id: str) -> bool:
-    """Whether a case has a correlation id."""
-    found = sa.select(_table.c.id).where(_table.c.correlation_id == correlation_id).limit(1)
-    return connection.execute(found).first() is not None
+def by_correlations(connection: Connection, correlation_ids: Iterable[str]) -> dict[str, Case]:
+    """Return the cases that were opened under correlation ids, by these."""
+    return {
+        row.correlation_id: _case(row)
+        for batch in batches(correlation_ids)
+        for row in connection.execute(sa.select(_table).where(_table.c.correlation_id.in_(batch)))
+    }
 
 
 def of_ticket(connection: Connection, address: Address, sys_id: str) -> Case | None:

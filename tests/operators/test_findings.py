@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from operating import ListeningTaskInstance, incidents, payload
 
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.findings.asked import MOST_FINDINGS
+from airflow_provider_servicenow_dq.hooks.store import open_store
 from airflow_provider_servicenow_dq.operators.servicenow import (
     ServiceNowAttachFindingsOperator,
     ServiceNowCreateFindingTicketsOperator,
     ServiceNowDetachFindingsOperator,
 )
+from airflow_provider_servicenow_dq.store.schema import request
 
 CASSETTE = "datadog-cassette-search-security-findings-returns-ok-response-with-pagination"
 ID = "ZGVmLTAwcC1pZXJ-aS0wZjhjNjMyZDNmMzRlZTgzNw=="
@@ -71,6 +75,20 @@ def test_a_task_that_runs_again_opens_nothing_twice_and_another_run_does(sandbox
         create(item(ID)).execute({"ti": ListeningTaskInstance(run_id=run)})
 
     assert len(incidents(sandbox)) == 2
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_task_that_is_cleared_days_later_opens_nothing_either(sandbox, dry_run):
+    """Airflow forgets no task instance, so neither do we; an ``Idempotency-Key`` is known for a day."""
+    (before,) = create(item(ID)).execute({"ti": ListeningTaskInstance()})
+    days_ago = datetime.now(UTC) - timedelta(days=3)
+    with open_store().begin() as connection:
+        connection.execute(request.update().values(recorded_at=days_ago))
+
+    (after,) = create(item(ID), dry_run=dry_run).execute({"ti": ListeningTaskInstance()})
+
+    assert after["id"] == before["id"]
+    assert len(incidents(sandbox)) == 1
 
 
 def test_one_that_is_refused_fails_the_task_for_good_after_the_others_are_told(sandbox):
