@@ -38,6 +38,12 @@ def sandbox(server: Sandbox, connect: Callable[..., None], monkeypatch: pytest.M
 
 
 @pytest.fixture
+def all_come_together(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a triggerer that starts, where the first waits a second for the others."""
+    monkeypatch.setattr(polls, "_GATHER_S", 0.15)
+
+
+@pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """Return all lines that were logged, whichever way this Airflow takes them."""
     caplog.set_level(logging.INFO)

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from beside_an_instance import SOLVED
 
 from airflow_provider_servicenow_dq.triggers import lines, polls
-from airflow_provider_servicenow_dq.triggers.servicenow import ServiceNowTicketChangeTrigger
+from airflow_provider_servicenow_dq.triggers.servicenow import (
+    ServiceNowIncidentStateTrigger,
+    ServiceNowTicketChangeTrigger,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -83,6 +86,12 @@ class Memory:
 
     async def aset(self, key: str, value: Any) -> None:
         self.kept[key] = json.dumps(value)
+
+
+def waiting_for(*records: dict[str, str], **parameters: Any) -> ServiceNowIncidentStateTrigger:
+    """Return a trigger that waits for tickets to be resolved, and looks often."""
+    tickets = [{"table": "incident", "sys_id": each["sys_id"], "number": each["number"]} for each in records]
+    return ServiceNowIncidentStateTrigger(CONN, tickets, **{"poll_interval": 0.2, **parameters})
 
 
 def watching(query: Any = None, **parameters: Any) -> ServiceNowTicketChangeTrigger:
