@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from fastapi import HTTPException
+from rest_server import TICKETING, Asking, airflow_with, impatient_app
 
 from airflow_provider_servicenow_dq.plugins import work as working
 from airflow_provider_servicenow_dq.plugins.work import Work
@@ -135,3 +138,23 @@ def test_somebody_who_hangs_up_takes_nobody_elses_work_away():
         return await staying
 
     assert asyncio.run(one_hangs_up()) == 1
+
+
+def test_what_was_given_up_leaves_neither_threads_nor_connections_behind(root, sandbox, report):
+    """More is asked than there are threads, each time something else, and nobody waits for any of it."""
+    report(ticket=False)
+    impatient = Asking(airflow_with(impatient_app(0.05)), "admin")
+    sandbox.fail_next("delay", method="GET", seconds=0.3, count=8)
+    before = {thread.ident for thread in threading.enumerate()}
+
+    answers = [impatient("GET", f"{TICKETING}/tickets/search", params={"query": f"w{n}"}) for n in range(8)]
+
+    assert {answer.status_code for answer in answers} == {503}
+    ours = [thread for thread in threading.enumerate() if thread.ident not in before]
+    assert len([thread for thread in ours if "servicenow-dq-rest" in thread.name]) <= working.THREADS
+    port, me = urlsplit(sandbox.url).port, psutil.Process()
+    deadline = time.monotonic() + 20
+    while opened := [each for each in me.net_connections() if each.raddr and each.raddr.port == port]:
+        assert time.monotonic() < deadline, opened
+        time.sleep(0.05)
+    assert impatient("GET", "/openapi.json").status_code == 200
