@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _PAGE: Final = COLUMN_LENGTHS["description"]
 #: Of a description, what the words of whoever asked for the ticket may take.
 _MOST_WORDS: Final = _PAGE // 2
-#: For the line that names a ticket's predecessor.
-_SPARE: Final = 200
+#: For the line that names a ticket's predecessor, and the one that says where the rest of a list is.
+_SPARE: Final = 240
 _MOST_LINE: Final = 900
 _LEAST_LINE: Final = 120
 
@@ -46,6 +46,8 @@ def first_pages(
         body = f"{body}\n{line}"
         taken += 1
     rest = lines[taken:]
+    if rest:
+        body = f"{body}\n… and {len(rest)} more in the work notes"
     return [own + body, *(paged(title, rest, _PAGE) if rest else [])]
 
 
