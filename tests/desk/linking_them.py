@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from reporting import anomaly
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key
 from airflow_provider_servicenow_dq.desk.desk import Desk, Run
@@ -16,6 +17,12 @@ from airflow_provider_servicenow_dq.store import schema
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.push import Pushed
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+
+
+def qualytics(number: str = "824", **fields: Any) -> Anomaly:
+    """Return an anomaly of Qualytics."""
+    known = {"source": "qualytics", "external_id": number, "url": f"https://q.example/?id={number}"}
+    return anomaly(**known | fields)
 
 
 def theirs(desk: Desk, table: str = "incident", **values: str) -> dict[str, Any]:

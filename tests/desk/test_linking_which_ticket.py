@@ -1,0 +1,75 @@
+"""Which ticket is meant when anomalies are linked: its number, its sys_id or an address."""
+
+from __future__ import annotations
+
+import pytest
+from linking_them import actions, link, now_of, qualytics, theirs
+
+from airflow_provider_servicenow_dq.desk.search import NoSuchTicketError
+from airflow_provider_servicenow_dq.exceptions import (
+    AmbiguousNameError,
+    ServiceNowConfigError,
+)
+
+NAMES = (
+    "{number}",
+    "  {number}  ",
+    "{sys_id}",
+    "{url}/nav_to.do?uri=incident.do?sys_id={sys_id}",
+    "{url}/nav_to.do?uri=incident.do%3Fsys_id%3D{sys_id}",
+    "{url}/now/nav/ui/classic/params/target/incident.do%3Fsys_id%3D{sys_id}",
+    "{url}/incident.do?sys_id={sys_id}",
+    "{url}/now/sow/record/incident/{sys_id}",
+    "{url}/task.do?sys_id={sys_id}",
+    "{url}/api/now/table/incident/{sys_id}",
+    "{url}/incident.do?sysparm_query=number={number}",
+)
+
+
+def test_however_a_ticket_is_named_it_is_the_same_one(desk, sandbox):
+    ticket = theirs(desk)
+    link(desk, ticket["number"], qualytics())
+    given = {
+        name: name.format(url=sandbox.url, number=ticket["number"].lower(), sys_id=ticket["sys_id"])
+        for name in NAMES
+    }
+
+    told = {name: actions(link(desk, text, qualytics(), run="next")) for name, text in given.items()}
+
+    assert told == {name: ["unchanged"] for name in NAMES}
+    assert len(sandbox.notes(ticket["sys_id"])) == 1
+
+
+def test_the_address_of_another_instance_is_refused_in_words_that_name_both(desk, sandbox):
+    address = "https://other.service-now.com/nav_to.do?uri=incident.do?sys_id=" + "a" * 32
+    sandbox.clear_requests()
+
+    with pytest.raises(ServiceNowConfigError, match=f"other.service-now.com.*{desk.host}"):
+        link(desk, address, qualytics())
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("name", ["INC9999999", "a" * 32])
+def test_a_ticket_that_is_not_there_is_named_in_an_error_that_says_so(desk, sandbox, name):
+    with pytest.raises(NoSuchTicketError, match=f"no ticket {name} on .* or this account may not see it"):
+        link(desk, name, qualytics())
+
+
+def test_a_number_that_two_tickets_have_is_an_error(desk, sandbox):
+    theirs(desk, number="INC0077777")
+    theirs(desk, number="INC0077777")
+
+    with pytest.raises(AmbiguousNameError, match="2 records of incident match 'INC0077777'"):
+        link(desk, "INC0077777", qualytics())
+
+
+@pytest.mark.parametrize("table", ["problem", "change_request"])
+def test_a_number_of_another_table_is_found_among_all_tasks(desk, sandbox, table):
+    ticket = theirs(desk, table)
+
+    linked = link(desk, ticket["number"], qualytics())
+
+    assert actions(linked) == ["linked"]
+    assert f"uri={table}.do" in linked.results[0]["ticket"]["url"]
+    assert "824" in now_of(sandbox, ticket["sys_id"], table)["description"]
+    assert len(sandbox.notes(ticket["sys_id"])) == 1
