@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from base64 import b64encode
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -17,6 +18,7 @@ from airflow_provider_servicenow_dq.sandbox.instance import Instance
 from airflow_provider_servicenow_dq.sandbox.service import Service
 from airflow_provider_servicenow_dq.sandbox.switches import Switches
 
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 _SIGNED = b64encode(b"svc_airflow:airflow-secret").decode()
 
 
@@ -59,3 +61,18 @@ class InProcess:
         self.clock.learn(format_datetime(self.instance.now(), usegmt=True), sent=now, received=now)
         said = CaseInsensitiveDict({"Content-Type": answer.content_type, **dict(answer.headers)})
         return read_answer(answer.status, said, answer.body)
+
+
+def written(moment):
+    """Return a time as an instance writes it."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def filled(count, *, stamp=NOON, **switches):
+    """Return a transport to an instance with incidents of one moment, and their sys_ids in order."""
+    talk = InProcess(**switches)
+    chance = random.Random(0)  # noqa: S311  # no secret
+    ids = sorted(f"{chance.getrandbits(128):032x}" for _ in range(count))
+    for sys_id in ids:
+        talk.put(sys_id, sys_updated_on=written(stamp))
+    return talk, ids
