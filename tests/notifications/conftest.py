@@ -7,10 +7,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from notifying import PASSWORD
+from notifying import PASSWORD, titles
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.notifications import errand, patience
+from airflow_provider_servicenow_dq.notifications.servicenow import ServiceNowNotifier
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
 
     return point
+
+
+@pytest.fixture
+def told(sandbox: Sandbox) -> Callable[..., list[str]]:
+    """Notify of a context; return the titles of all tickets that there are then."""
+
+    def notify(context: Any, **parameters: Any) -> list[str]:
+        ServiceNowNotifier(**parameters)(context)
+        return titles(sandbox)
+
+    return notify
 
 
 @pytest.fixture

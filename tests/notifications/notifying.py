@@ -19,6 +19,11 @@ from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowDelive
 if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
+COLUMN_CHECKS = [
+    "dep_delay.max failed on flights",
+    "dep_time.null_check failed on flights",
+    "tailnum.distinct_check failed on flights",
+]
 PASSWORD = "airflow-secret"
 _PAYLOADS = Path(__file__).parents[1] / "payloads"
 
@@ -116,3 +121,9 @@ def the_state(sandbox: Sandbox) -> str:
 def notes(sandbox: Sandbox) -> list[Any]:
     """Return all notes of all our incidents."""
     return [note for incident in incidents(sandbox) for note in sandbox.notes(incident["sys_id"])]
+
+
+def text_of_the_ticket(sandbox: Sandbox) -> str:
+    """Return what the only ticket says."""
+    (incident,) = incidents(sandbox)
+    return incident["description"]

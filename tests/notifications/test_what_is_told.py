@@ -9,9 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.log import mask_secret
-from notifying import EndedTaskInstance, dag_of, failed, from_payload, incidents, of_dag, titles, well, writes
+from notifying import (
+    COLUMN_CHECKS,
+    dag_of,
+    failed,
+    from_payload,
+    incidents,
+    of_dag,
+    text_of_the_ticket,
+    titles,
+    well,
+)
 
 from airflow_provider_servicenow_dq.exceptions import ServiceNowConfigError
 from airflow_provider_servicenow_dq.notifications.servicenow import (
@@ -22,38 +31,6 @@ from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreate
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 CALLBACKS = ("sql_column_check", "sql_table_check", "sql_check", "sql_check_broken")
-COLUMN_CHECKS = [
-    "dep_delay.max failed on flights",
-    "dep_time.null_check failed on flights",
-    "tailnum.distinct_check failed on flights",
-]
-
-
-@pytest.fixture
-def told(sandbox):
-    """Notify of a context; return the titles of all tickets that there are then."""
-
-    def notify(context, **parameters):
-        ServiceNowNotifier(**parameters)(context)
-        return titles(sandbox)
-
-    return notify
-
-
-@pytest.fixture
-def states(monkeypatch):
-    """Let Airflow tell the states of a run's tasks."""
-
-    def tell(**of_tasks):
-        answer = lambda *, dag_id, run_ids: {run_ids[0]: of_tasks}  # noqa: E731
-        monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(answer))
-
-    return tell
-
-
-def text_of_the_ticket(sandbox):
-    (incident,) = incidents(sandbox)
-    return incident["description"]
 
 
 def test_a_secret_in_what_a_task_failed_with_does_not_get_to_the_ticket(told, sandbox):
@@ -142,50 +119,6 @@ def test_the_same_failure_is_one_ticket_in_every_run_try_and_mapped_instance(tol
 
     assert titles(sandbox) == ["Task failed: load on etl"]
     assert told(failed(task_id="other")) == ["Task failed: load on etl", "Task failed: other on etl"]
-
-
-def test_fired_for_the_task_for_the_dag_and_again_it_makes_one_ticket_and_says_it_once(told, sandbox, states):
-    states(load="failed", publish="upstream_failed")
-    context = failed()
-    told(context)
-    sandbox.clear_requests()
-
-    told(of_dag(ti=EndedTaskInstance(end_date=None)))
-    told(context)
-
-    assert titles(sandbox) == ["Task failed: load on etl"]
-    assert writes(sandbox) == []
-
-
-def test_a_dag_does_not_tell_again_what_its_task_has_told_check_by_check(told, states):
-    states(sql_column_check="failed")
-    context = from_payload("sql_column_check")
-    run_id, dag = context["ti"].run_id, dag_of("dq_capture", ("sql_column_check",))
-    told(context)
-
-    assert told(of_dag(run_id=run_id, dag=dag)) == COLUMN_CHECKS
-
-
-def test_a_dag_alone_tells_of_each_task_that_failed_and_of_no_other(told, states):
-    states(load="failed", each_0="failed", each_12="failed", skipped="skipped", publish="upstream_failed")
-
-    assert told(of_dag(dag=dag_of(tasks=("load", "each", "skipped", "publish", "each_9")))) == [
-        "Task failed: each on etl",
-        "Task failed: load on etl",
-    ]
-
-
-def test_where_airflow_tells_no_states_the_task_that_decided_the_run_is_told(told, sandbox):
-    assert told(of_dag(ti=EndedTaskInstance(state=None))) == ["Task failed: load on etl"]
-    assert "http://airflow.example" in text_of_the_ticket(sandbox)
-
-
-@pytest.mark.parametrize("reason", ["timed_out", "all_tasks_deadlocked"])
-def test_a_run_that_failed_without_a_failed_task_is_told_as_such(told, sandbox, states, reason):
-    states(load="skipped")
-
-    assert told(of_dag(reason)) == ["DAG failed: etl"]
-    assert f"Run manual__1 ended: {reason}" in text_of_the_ticket(sandbox)
 
 
 def test_results_that_the_task_returned_before_it_failed_are_read(told):
