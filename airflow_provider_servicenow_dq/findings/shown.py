@@ -84,10 +84,13 @@ class ServiceNowTicket(_Shown):
 
 
 class CaseShown(_Shown):
-    """The attributes of a case."""
+    """The attributes of a case; what there is nothing to say of is left out, as Datadog does.
+
+    :param attributes: ``warnings``: what was not as it was asked for.
+    """
 
     assigned_to: UserRef | None = None
-    attributes: dict[str, list[str]] = {}
+    attributes: dict[str, list[str]] | None = None
     closed_at: datetime | None = None
     created_at: datetime
     creation_source: Literal["CS_SECURITY_FINDING"] = "CS_SECURITY_FINDING"

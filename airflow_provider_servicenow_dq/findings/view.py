@@ -101,7 +101,7 @@ def _case(
         id=case.id,
         attributes=CaseShown(
             assigned_to=UserRef.of(assignee) if assignee else None,
-            attributes={"warnings": warnings} if warnings else {},
+            attributes={"warnings": warnings} if warnings else None,
             closed_at=_ended_at(record) if standing is _CLOSED else None,
             created_at=created_at,
             description=case.description
