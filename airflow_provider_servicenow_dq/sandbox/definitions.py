@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from airflow_provider_servicenow_dq.sandbox import data
+from airflow_provider_servicenow_dq.sandbox import choice_lists, data
 from airflow_provider_servicenow_dq.sandbox.customising import ChoiceList, customised
 from airflow_provider_servicenow_dq.sandbox.schema import Kind
 
@@ -76,12 +76,14 @@ def _rows(
 def _choices(close_codes: str, choices: tuple[str, ...]) -> Iterator[Seed]:
     lists = [ChoiceList.parse(text) for text in choices]
     replaced = {(found.table, found.column, found.dependent) for found in lists}
-    for table, values in (*data.choices(), *data.close_codes(close_codes)):
+    for table, values in (*choice_lists.choices(), *choice_lists.close_codes(close_codes)):
         if (values["name"], values["element"], values["dependent_value"]) not in replaced:
             yield table, values
     for found in lists:
         for sequence, (value, label) in enumerate(found.pairs, start=1):
-            yield data.choice_record(found.table, found.column, value, label, sequence, found.dependent)
+            yield choice_lists.choice_record(
+                found.table, found.column, value, label, sequence, found.dependent
+            )
 
 
 def _dictionary(schema: Schema) -> Iterator[Seed]:
