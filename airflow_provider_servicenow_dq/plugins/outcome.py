@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError, DeliveryRefusedError
+from airflow_provider_servicenow_dq.operators.running import longest_wait
 from airflow_provider_servicenow_dq.store import asked_for
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ def checked(results: Sequence[Result], failures: Sequence[str], pending: Sequenc
         words = "; ".join(failures)
         if not pending:
             raise DeliveryRefusedError(words)
-        waits = [wait for error in pending if (wait := getattr(error, "retry_after", None)) is not None]
-        raise DeliveryPendingError(words, max(waits, default=None)) from pending[0]
+        raise DeliveryPendingError(words, longest_wait(pending)) from pending[0]
     return results[0]
 
 

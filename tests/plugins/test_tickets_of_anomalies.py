@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +17,15 @@ TICKET = {
     *("ticket_id", "ticket_number", "title", "description", "status", "priority", "urgency", "impact"),
     *("category", "subcategory", "created_at", "updated_at", "resolved_at", "closed_at", "assigned_to"),
     *("assigned_group", "requester", "url", "comments_count", "metadata"),
+}
+SAMPLE = Path(__file__).parents[1] / "payloads" / "qualytics-seed-anomaly824-ticket.json"
+#: What of it is another each time, and in which form.
+VARIES = {
+    "ticket_id": "[0-9a-f]{32}",
+    "ticket_number": "INC[0-9]{7}",
+    "created_at": "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}",
+    "updated_at": "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}",
+    "description": r"## Qualytics Anomaly Linked \[[-0-9: ]{19} UTC\]\n\n\*\*Anomaly ID:\*\* 824\n.*",
 }
 #: An item of the seed's *Search Tickets Response*.
 ITEM = {
@@ -257,3 +269,20 @@ def test_a_connection_or_a_project_that_does_not_exist_is_not_found(ask, sandbox
     no_project = ask("GET", path, params={"project": "defualt"})
     assert no_project.status_code == 404
     assert "default" in words_of(no_project)
+
+
+def test_the_answer_is_the_seeds_sample_field_by_field(ask, sandbox, report):
+    sample = json.loads(SAMPLE.read_text(encoding="utf-8"))
+    report(ticket=False, source="qualytics", external_id=824)
+    answered = create(ask, 824, body=sample["create_ticket_request"]).json()
+
+    due, ticket = sample["create_ticket_response"], answered["ticket"]
+    due["message"] = due["message"].replace(due["ticket"]["ticket_number"], ticket["ticket_number"])
+    for name, pattern in VARIES.items():
+        assert re.fullmatch(pattern, due["ticket"][name], re.DOTALL), name
+        assert re.fullmatch(pattern, ticket[name], re.DOTALL), name
+        due["ticket"][name] = ticket[name]
+    due["ticket"]["url"] = f"{sandbox.url}/nav_to.do?uri=incident.do?sys_id={ticket['ticket_id']}"
+    due["integration_id"] = answered["integration_id"]
+    assert {name: answered[name] for name in due} == due
+    assert type(answered["integration_id"]) is int
