@@ -9,7 +9,9 @@ from crash_story import NEW, SENT, UNSENT, Scenario
 from airflow_provider_servicenow_dq.desk.push import Pushed
 from airflow_provider_servicenow_dq.findings import asked, cases
 from airflow_provider_servicenow_dq.findings.parties import Caller, Side
+from airflow_provider_servicenow_dq.findings.recording import key_of
 from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.store.cases import owners
 
 if TYPE_CHECKING:
     from scenes import Scene
@@ -71,6 +73,21 @@ def _attach(scene: Scene) -> Pushed:
         return _came(cases.attach_ticket(body, sides=_sides(desk), caller=_caller(scene, "run")))
 
 
+def _attach_to_case(scene: Scene) -> Pushed:
+    with scene.desk() as desk:
+        with desk.store.snapshot() as connection:
+            (case_id,) = owners(connection, [key_of("one", desk.namespace)]).values()
+        data = {"id": case_id, "relationships": {"findings": _refs("three")}, "type": "cases"}
+        answer = cases.attach_case(
+            case_id,
+            asked.read(asked.AttachCase, {"data": data}),
+            sides=_sides(desk),
+            store=desk.store,
+            caller=_caller(scene, "run"),
+        )
+    return _came(answer)
+
+
 def _detach(scene: Scene, **rules: Any) -> Pushed:
     body = asked.read(asked.Detach, {"data": {"relationships": {"findings": _refs("one")}, "type": "cases"}})
     with scene.desk() as desk:
@@ -102,8 +119,9 @@ STORIES: Final[list[Scenario]] = [
     Scenario(
         "a ticket for findings whose answer is lost", _ticket, ((NEW, 0),), _losing_the_answer, begins=UNSENT
     ),
-    Scenario("findings that move to a new ticket", _ticket, ((NEW, 1), (NEW, 1)), _opened),
+    Scenario("findings that move to a new ticket", _ticket, ((NEW, 1), (NEW, 1)), _opened, main=True),
     Scenario("a finding that is attached", _attach, ((NEW, 1),), _opened),
+    Scenario("a finding that is attached to a case", _attach_to_case, ((NEW, 1),), _opened),
     Scenario("a finding that is detached", _detach, ((NEW, 1),), _opened),
     Scenario(
         "the last finding of a case that is detached",

@@ -39,6 +39,7 @@ NOT_DELIVERING = {
     "pulled_journals.py": "only reads; what is new is written down by pulled_rows.py",
     "rehearsal.py": "sends nothing, and its memory is thrown away",
     "rehearsing.py": "the same for findings",
+    "people.py": "only reads",
 }
 
 #: Where it asks only when more was changed than fits into one page, as other scenes may have done.
