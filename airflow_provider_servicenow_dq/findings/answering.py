@@ -9,7 +9,7 @@ from airflow_provider_servicenow_dq.desk.places import moves
 from airflow_provider_servicenow_dq.findings.parties import Answer
 from airflow_provider_servicenow_dq.findings.people import as_datadog_knows_them
 from airflow_provider_servicenow_dq.findings.view import show
-from airflow_provider_servicenow_dq.store import cases, outbox
+from airflow_provider_servicenow_dq.store import case_intents, cases, outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ def answer(store: Store, opened: Sequence[Case], sides: Mapping[str, Side], call
             case.address
             for case in opened
             if case.address is not None
-            and any(entry.state not in outbox.ENDED for entry in cases.entries(connection, case))
+            and any(entry.state not in outbox.ENDED for entry in case_intents.entries(connection, case))
         ]
     came = delivered(sides.values(), waiting, caller)
     with store.snapshot() as connection:

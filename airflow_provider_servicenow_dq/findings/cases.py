@@ -25,7 +25,7 @@ from airflow_provider_servicenow_dq.findings.answering import answer, delivered
 from airflow_provider_servicenow_dq.findings.finding import title_of
 from airflow_provider_servicenow_dq.findings.view import ticket_of
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
-from airflow_provider_servicenow_dq.store import cases, exclusive
+from airflow_provider_servicenow_dq.store import case_intents, cases, exclusive
 from airflow_provider_servicenow_dq.store.cases import Case, Draft
 from airflow_provider_servicenow_dq.store.outbox import Address
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN
@@ -149,7 +149,7 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
         findings = recording.remember(connection, side, body.data.relationships.findings.ids)
         ticket = lookup.keep(connection, side.desk, address, found.record, now=now)
         case = cases.of_ticket(connection, address, ticket.sys_id)
-        earlier = cases.entries(connection, case, for_update=True) if case is not None else []
+        earlier = case_intents.entries(connection, case, for_update=True) if case is not None else []
         _refuse_locked(side, ticket, place=_URL)
         exclusive.alone(connection)
         # Somebody may have made it one at the same moment.
@@ -223,7 +223,7 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
         lookup.look(side.desk, [case.address], run=caller.run.dag_run)
     with store.begin() as connection:
         findings = recording.remember(connection, side, body.data.relationships.findings.ids)
-        earlier = cases.entries(connection, case, for_update=True)
+        earlier = case_intents.entries(connection, case, for_update=True)
         ticket = ticket_of(connection, case)
         if theirs and ticket is not None and recording.not_on(connection, ticket, findings):
             _refuse_locked(side, ticket, place="data.id")
@@ -257,7 +257,7 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
             cases.touch(connection, left.values(), by=caller.user, now=now)
     with store.snapshot() as connection:
         # What a try that died has left behind is of cases that its findings are no longer in.
-        waiting = cases.left_by(connection, caller.run.task)
+        waiting = case_intents.left_by(connection, caller.run.task)
     for case in waiting:
         of_cases.setdefault(case.project_id, sides(case.project_id))
     return delivered(of_cases.values(), [case.address for case in waiting if case.address], caller)

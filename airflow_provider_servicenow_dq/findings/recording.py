@@ -14,7 +14,7 @@ from airflow_provider_servicenow_dq.desk.places import group, key_column, moves
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.people import user_for
 from airflow_provider_servicenow_dq.findings.view import ticket_of
-from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, outbox, tickets
+from airflow_provider_servicenow_dq.store import anomalies, case_intents, cases, exclusive, outbox, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.outbox import Draft
 
@@ -97,8 +97,8 @@ def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, l
     found = []
     # In one order for all: two that lock in different orders wait for each other.
     for case in sorted(asked, key=lambda each: each.id):
-        if any(entry.state in outbox.GIVEN_UP for entry in cases.entries(connection, case)):
-            found.append((case, cases.entries(connection, case, for_update=True)))
+        if any(entry.state in outbox.GIVEN_UP for entry in case_intents.entries(connection, case)):
+            found.append((case, case_intents.entries(connection, case, for_update=True)))
     return found
 
 
@@ -179,7 +179,7 @@ def _draft(
     column: str,
 ) -> Draft:
     assert case.address is not None  # noqa: S101 (only cases with tickets get here; this tells the type checker)
-    name = cases.intent(case, key, earlier)
+    name = case_intents.intent(case, key, earlier)
     if case.ticket_sys_id is not None and not group.is_case(case.address):
         ticket = ticket_of(connection, case)
         if ticket is not None:

@@ -18,7 +18,7 @@ from airflow_provider_servicenow_dq.findings.shown import (
     TicketResult,
     UserRef,
 )
-from airflow_provider_servicenow_dq.store import anomalies, cases, outbox, tickets
+from airflow_provider_servicenow_dq.store import anomalies, case_intents, cases, outbox, tickets
 from airflow_provider_servicenow_dq.tickets.states import INCIDENT, states_of
 from airflow_provider_servicenow_dq.tickets.text import cut
 from airflow_provider_servicenow_dq.tickets.ticket import iso
@@ -95,7 +95,7 @@ def _case(
     record = ticket.record if ticket is not None else {}
     changed_at = max(filter(None, [case.modified_at, _moment(record.get("sys_updated_on"))]))
     created_at = case.created_at or changed_at
-    recorded = cases.entries(connection, case)
+    recorded = case_intents.entries(connection, case)
     warnings = _warnings(recorded)
     return CaseData(
         id=case.id,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.store import outbox, schema
+from airflow_provider_servicenow_dq.store import schema
 from airflow_provider_servicenow_dq.store.bulk import batches, upsert
 from airflow_provider_servicenow_dq.store.outbox import Address
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Row
 
-    from airflow_provider_servicenow_dq.store.outbox import Entry
 
 _table: Final = schema.case
 _findings: Final = schema.case_finding
@@ -128,7 +127,7 @@ def _numbered(connection: Connection, project_key: str, drafts: Sequence[Draft])
 def by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Case]:
     """Return cases by their ids."""
     return {
-        row.id: _case(row)
+        row.id: case_of(row)
         for batch in batches(ids)
         for row in connection.execute(sa.select(_table).where(_table.c.id.in_(batch)))
     }
@@ -137,7 +136,7 @@ def by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Case]:
 def by_correlations(connection: Connection, correlation_ids: Iterable[str]) -> dict[str, Case]:
     """Return the cases that were opened under correlation ids, by these."""
     return {
-        row.correlation_id: _case(row)
+        row.correlation_id: case_of(row)
         for batch in batches(correlation_ids)
         for row in connection.execute(sa.select(_table).where(_table.c.correlation_id.in_(batch)))
     }
@@ -159,7 +158,7 @@ def of_tickets(
             sa.select(_table).where(_table.c.correlation_id.in_(correlations), _table.c.instance.is_not(None))
         )
         there: dict[tuple[Address | None, str | None], Case] = {
-            (case.address, case.ticket_sys_id): case for case in map(_case, rows)
+            (case.address, case.ticket_sys_id): case for case in map(case_of, rows)
         }
         for address, sys_id in batch:
             case = there.get((address, sys_id)) or there.get((address, None))
@@ -175,23 +174,6 @@ def change(connection: Connection, case: Case, *, by: str, now: datetime, **valu
     """
     changed = {**values, "modified_at": now, "modified_by": by or case.modified_by}
     connection.execute(_table.update().where(_table.c.id == case.id).values(changed))
-
-
-def left_by(connection: Connection, task: str) -> list[Case]:
-    """Return cases for whose tickets something waits that a task instance, or a request, has recorded."""
-    entries = schema.outbox
-    waiting = (
-        sa.select(entries.c.id)
-        .where(
-            entries.c.instance == _table.c.instance,
-            entries.c.table_name == _table.c.table_name,
-            entries.c.correlation_id == _table.c.correlation_id,
-            entries.c.recorded_by == task,
-            entries.c.state.in_((outbox.PENDING, outbox.SENDING)),
-        )
-        .exists()
-    )
-    return [_case(row) for row in connection.execute(sa.select(_table).where(waiting))]
 
 
 def findings(connection: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
@@ -253,43 +235,8 @@ def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime)
         )
 
 
-def intent(case: Case, key: str, earlier: Sequence[Entry]) -> str:
-    """Return the idempotency key of the intent to bring a finding to the ticket of its case.
-
-    What was not done is intended again under its old key, so that it is not done twice.
-
-    :param earlier: What was recorded for the case before.
-    """
-    done = [entry for entry in earlier if entry.key == key and entry.state in outbox.ENDED]
-    return f"{_intents(case)}{key}|{len(done)}"
-
-
-def entries(connection: Connection, case: Case, *, for_update: bool = False) -> list[Entry]:
-    """Return what was recorded to bring findings to the ticket of a case, the oldest first.
-
-    :param for_update: Nobody else changes it until the end of the transaction. To be asked before
-        :func:`~.exclusive.alone`: whoever delivers locks in that order.
-    """
-    if case.address is None:
-        return []
-    table = schema.outbox
-    found = (
-        sa.select(table)
-        .where(
-            *outbox.at_address(table),
-            table.c.idempotency_key.startswith(_intents(case), autoescape=True),
-        )
-        .order_by(table.c.id)
-    )
-    rows = connection.execute(found.with_for_update() if for_update else found, case.address.bound)
-    return [outbox.entry_of(row) for row in rows]
-
-
-def _intents(case: Case) -> str:
-    return f"finding|{case.id}|"
-
-
-def _case(row: Row[tuple[object, ...]]) -> Case:
+def case_of(row: Row[tuple[object, ...]]) -> Case:
+    """Return the case of a row."""
     address = Address(row.instance, row.table_name, row.correlation_id) if row.instance else None
     return Case(
         correlation_id=row.correlation_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.store import anomalies, cases, outbox
+from airflow_provider_servicenow_dq.store import anomalies, case_intents, cases, outbox
 from airflow_provider_servicenow_dq.store.outbox import Draft
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def coming(
     there = {entry.key for entry in batch}
     left = [key for key in cases.findings(connection, [case.id]).get(case.id, ()) if key not in there]
     known = anomalies.contents(connection, left)
-    earlier = cases.entries(connection, case)
+    earlier = case_intents.entries(connection, case)
     reported = {entry.key: entry.payload for entry in earlier if entry.kind == outbox.REPORT}
     first = batch[0].payload
     drafts = []
@@ -54,5 +54,7 @@ def coming(
             "fields": {**fields, **priority},
             "warnings": [],
         }
-        drafts.append(Draft(ticket.address, cases.intent(case, key, earlier), outbox.REPORT, told, key=key))
+        drafts.append(
+            Draft(ticket.address, case_intents.intent(case, key, earlier), outbox.REPORT, told, key=key)
+        )
     return outbox.record(connection, drafts, recorded_by=batch[0].recorded_by, now=now)
