@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 RESOLVED: Final = "6"
 
-#: Id of the case that a scene began with: a look into the store would be a moment of its story.
+#: Case and ticket that a scene began with: to look for them would be a moment of its story.
 _case_ids: Final[dict[str, str]] = {}
+_numbers: Final[dict[str, str]] = {}
 
 
 def _refs(*ids: str) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def _two_tickets(scene: Scene) -> Pushed:
 
 
 def _attach(scene: Scene) -> Pushed:
-    number = scene.incidents()[0]["number"]
+    number = _numbers[scene.name]
     data = _item(scene, "b", "three") | {"attributes": {"servicenow_ticket_url": number}}
     body = asked.read(asked.AttachTicket, {"data": data})
     with scene.desk() as desk:
@@ -110,6 +111,7 @@ def _opened_case(scene: Scene) -> None:
     with scene.desk() as desk:
         answer = cases.create(body, sides=_sides(desk), caller=_caller(scene, "before"))
     _case_ids[scene.name] = answer.cases[0].id
+    _numbers[scene.name] = scene.incidents()[0]["number"]
 
 
 def _opened_with_one(scene: Scene) -> None:
@@ -127,7 +129,7 @@ STORIES: Final[list[Scenario]] = [
         "a ticket for findings whose answer is lost", _ticket, ((NEW, 0),), _losing_the_answer, begins=UNSENT
     ),
     Scenario("findings that move to a new ticket", _ticket, ((NEW, 1), (NEW, 1)), _opened, main=True),
-    Scenario("a finding that is attached", _attach, ((NEW, 1),), _opened),
+    Scenario("a finding that is attached", _attach, ((NEW, 1),), _opened_case),
     Scenario("a finding that is attached to a case", _attach_to_case, ((NEW, 1),), _opened_case),
     Scenario("a finding that is detached", _detach, ((NEW, 1),), _opened),
     Scenario(
