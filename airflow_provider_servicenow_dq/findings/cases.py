@@ -204,10 +204,10 @@ def _find(side: Side, url: str, column: str) -> Found:
 def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, caller: Caller) -> Answer:
     """Put findings into a case, and on its ticket if it has one.
 
-    :param store: Where cases are.
     A ticket that we have opened for the case has a successor where it is closed; one of somebody else's has
     none.
 
+    :param store: Where cases are.
     :raises NotFoundError: If there is no such case, or its ticket was somebody else's and is gone.
     :raises BadRequestError: If the body is about another case, or its ticket is somebody else's and locked.
     """

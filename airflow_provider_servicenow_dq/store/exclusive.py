@@ -30,9 +30,12 @@ def alone(connection: Connection) -> None:
 
 
 def take_from_others(
-    connection: Connection, ticket: Ticket, keys: Collection[str]
+    connection: Connection, ticket: Ticket, keys: Collection[str], *, everywhere: bool
 ) -> dict[str, list[Ticket]]:
-    """Cut the links of anomalies to every other ticket of the instance; return those tickets, by key."""
+    """Cut the links of anomalies to every other ticket; return those tickets, by key.
+
+    :param everywhere: Also to those of other instances.
+    """
     links = schema.link
     instance = ticket.address.instance
     others = (
@@ -42,7 +45,11 @@ def take_from_others(
     )
     cut: list[tuple[str, int]] = []
     for batch in batches(sorted(keys)):
-        elsewhere = (links.c.key.in_(batch), links.c.ticket_id != ticket.id, others)
+        elsewhere = (
+            links.c.key.in_(batch),
+            links.c.ticket_id != ticket.id,
+            *(() if everywhere else (others,)),
+        )
         found = connection.execute(
             sa.select(links.c.key, links.c.ticket_id).where(*elsewhere).order_by(links.c.ticket_id)
         )

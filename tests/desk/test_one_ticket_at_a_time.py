@@ -266,7 +266,7 @@ def test_two_that_move_an_anomaly_at_once_leave_it_on_one_ticket(desk, sandbox):
             exclusive.alone(connection)
             tickets.link(connection, ticket_id, [key], now=desk.now())
             ticket = tickets.by_ids(connection, [ticket_id])[ticket_id]
-            exclusive.take_from_others(connection, ticket, [key])
+            exclusive.take_from_others(connection, ticket, [key], everywhere=False)
             if waits:
                 first_is_in.set()
                 let_go.wait(0.2)

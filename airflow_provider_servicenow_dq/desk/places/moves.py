@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Status
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Status
 from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
 from airflow_provider_servicenow_dq.store import cases, exclusive, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
@@ -53,7 +53,7 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     tickets.link(connection, ticket.id, on_purpose, now=now, by_person=True)
     if not moving:
         return
-    taken = exclusive.take_from_others(connection, ticket, moving)
+    taken = _take_from_others(connection, ticket, moving)
     # In the order in which they were recorded.
     left = {key: taken[key] for key in moving if key in taken}
     drafts = list(_drafts(ticket, moving, left))
@@ -63,6 +63,18 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
         for other in others.values():
             drafts += close_empty(connection, other, rules=_rules(other, first))
     outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
+
+
+def _take_from_others(
+    connection: Connection, ticket: Ticket, moving: Mapping[str, Entry]
+) -> dict[str, list[Ticket]]:
+    """Cut the links of anomalies to other tickets: of this instance, findings those of any."""
+    findings = {key for key, entry in moving.items() if _anomaly(entry).kind is Kind.SECURITY_FINDING}
+    rest = moving.keys() - findings
+    return {
+        **exclusive.take_from_others(connection, ticket, findings, everywhere=True),
+        **exclusive.take_from_others(connection, ticket, rest, everywhere=False),
+    }
 
 
 def _keep_cases(
@@ -187,7 +199,7 @@ def _drafts(
         for other in others:
             leaving.setdefault(other.id, []).append(key)
         # A successor names its predecessor.
-        elsewhere = [other.number for other in others if other.address != ticket.address]
+        elsewhere = [_number(other, ticket) for other in others if other.address != ticket.address]
         if elsewhere:
             joining.append((_anomaly(moving[key]), ", ".join(elsewhere)))
     for ticket_id, keys in leaving.items():
@@ -195,7 +207,7 @@ def _drafts(
         if other.state == tickets.UNKNOWN or _states(other, ticket, first).is_ended(other.state):
             continue  # nothing can be written on it any more
         anomalies = [_anomaly(moving[key]) for key in keys]
-        texts = notes.left_pages(anomalies, number=ticket.number)
+        texts = notes.left_pages(anomalies, number=_number(ticket, other))
         yield from _pages(other, f"{first.id}|{other.sys_id}", texts, _rules(other, first))
     joined = notes.joined_pages(joining)
     yield from _pages(ticket, f"{first.id}|{ticket.sys_id}", joined, _rules(ticket, first))
@@ -203,7 +215,17 @@ def _drafts(
 
 def _rules(ticket: Ticket, entry: Entry) -> dict[str, Any]:
     """Return what an entry's project says of a ticket's table."""
-    return rules_in(entry.payload) if ticket.address.table == entry.address.table else {}
+    return rules_in(entry.payload) if _are_alike(ticket.address, entry.address) else {}
+
+
+def _are_alike(one: Address, other: Address) -> bool:
+    return (one.instance, one.table) == (other.instance, other.table)
+
+
+def _number(ticket: Ticket, seen_from: Ticket) -> str:
+    """Return what people call a ticket who read of it on another one."""
+    instance = ticket.address.instance
+    return ticket.number if instance == seen_from.address.instance else f"{ticket.number} of {instance}"
 
 
 def _pages(ticket: Ticket, name: str, texts: Sequence[str], rules: Mapping[str, Any]) -> Iterator[Draft]:
@@ -214,7 +236,7 @@ def _pages(ticket: Ticket, name: str, texts: Sequence[str], rules: Mapping[str, 
 
 
 def _states(other: Ticket, ticket: Ticket, entry: Entry) -> States:
-    same = other.address.table == ticket.address.table
+    same = _are_alike(other.address, ticket.address)
     return states_in(entry.payload, other.address.table) if same else states_of(other.address.table)
 
 
