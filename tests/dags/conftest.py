@@ -24,6 +24,16 @@ def sandbox(airflow_database, tmp_path_factory):
         yield sandbox
 
 
+@pytest.fixture
+def instance(airflow_database, monkeypatch, tmp_path):
+    """An instance and a store of the test's own."""
+    with Sandbox(port=0) as running:
+        for name, value in running.environment(timeout_s=5).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", f"sqlite:///{tmp_path / 'store.db'}")
+        yield running
+
+
 def connection_to(url: str) -> str:
     return json.dumps(
         {

@@ -15,7 +15,6 @@ from airflow_provider_servicenow_dq.operators.servicenow import (
     ServiceNowCreateFindingTicketsOperator,
     ServiceNowPullIncidentsOperator,
 )
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 DAG_FILE = Path(__file__).parents[2] / "dags" / "security_findings.py"
 NOTHING = {"open": [], "move": [], "leave": []}
@@ -28,16 +27,6 @@ def dag():
     bag = DagBag(DAG_FILE)
     assert bag.import_errors == {}
     return bag.dags["security_findings"]
-
-
-@pytest.fixture
-def instance(airflow_database, monkeypatch, tmp_path):
-    """An instance and a store of the test's own."""
-    with Sandbox(port=0) as running:
-        for name, value in running.environment(timeout_s=5).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", f"sqlite:///{tmp_path / 'store.db'}")
-        yield running
 
 
 class Datadog:

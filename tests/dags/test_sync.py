@@ -9,7 +9,6 @@ from airflow.dag_processing.dagbag import DagBag
 
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
 from airflow_provider_servicenow_dq.operators.servicenow import ServiceNowCreateIncidentOperator
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 DAG_FILE = Path(__file__).parents[2] / "dags" / "servicenow_sync.py"
 
@@ -19,16 +18,6 @@ def sync():
     bag = DagBag(DAG_FILE)
     assert bag.import_errors == {}
     return bag.dags["servicenow_sync"]
-
-
-@pytest.fixture
-def instance(airflow_database, monkeypatch, tmp_path):
-    """An instance and a store of the test's own."""
-    with Sandbox(port=0) as running:
-        for name, value in running.environment(timeout_s=5).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", f"sqlite:///{tmp_path / 'store.db'}")
-        yield running
 
 
 def report(name):

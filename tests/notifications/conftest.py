@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+import beside_an_instance
 import pytest
-from notifying import PASSWORD, titles
+from notifying import titles
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.notifications import errand, patience
 from airflow_provider_servicenow_dq.notifications.servicenow import ServiceNowNotifier
-from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Sandbox]:
-    with Sandbox(port=0) as running:
-        yield running
+
+connect = beside_an_instance.connect
+server = beside_an_instance.server
 
 
 @pytest.fixture
@@ -36,23 +35,6 @@ def sandbox(
     monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", f"sqlite:///{tmp_path / 'store.db'}")
     yield server
     server.configure(abort=())
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Set the connection ``servicenow_default``."""
-
-    def point(host: str, **extra: Any) -> None:
-        connection = {
-            "conn_type": "servicenow",
-            "host": host,
-            "login": "svc_airflow",
-            "password": PASSWORD,
-            "extra": {"timeout_s": 5, **extra},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", json.dumps(connection))
-
-    return point
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ COLUMN_CHECKS = [
     "dep_time.null_check failed on flights",
     "tailnum.distinct_check failed on flights",
 ]
-PASSWORD = "airflow-secret"
 _PAYLOADS = Path(__file__).parents[1] / "payloads"
 
 
