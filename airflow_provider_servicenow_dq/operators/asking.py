@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.hooks.tasks import run_of, user_of
 from airflow_provider_servicenow_dq.links.servicenow import URL_KEY
@@ -10,6 +10,7 @@ from airflow_provider_servicenow_dq.operators.running import failure, longest_wa
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
 
     from airflow.sdk import Context
 
@@ -20,21 +21,22 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.findings.shown import CaseData
     from airflow_provider_servicenow_dq.store.store import Store
 
+    # Made for each DAG file that is parsed, a protocol costs a millisecond.
+    class Asks(Protocol):
+        """What these operators have in common."""
+
+        servicenow_conn_id: str
+        dry_run: bool
+
+        @property
+        def log(self) -> Any:
+            """Where it says what it does."""
+
+
 #: Version of what these operators return.
 SCHEMA_VERSION: Final = 1
 #: Length to which values that would be sent are cut for an XCom.
 _SHOWN: Final = 160
-
-
-class Asks(Protocol):
-    """What these operators have in common."""
-
-    servicenow_conn_id: str
-    dry_run: bool
-
-    @property
-    def log(self) -> Any:
-        """Where it says what it does."""
 
 
 def ask(

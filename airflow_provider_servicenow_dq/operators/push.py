@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
@@ -18,6 +18,7 @@ from airflow_provider_servicenow_dq.operators.running import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
 
     from airflow.sdk import Context
 
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.projects.project import Project
 
     Pushing = Callable[[Desk, Sequence[Anomaly], Run, Project], Pushed]
+
+    # Made for each DAG file that is parsed, a protocol costs a millisecond.
+    class TellsTickets(Protocol):
+        """An operator that tells tickets something about the anomalies of a payload."""
+
+        anomalies: Any
+        source: str
+        source_options: Mapping[str, Any] | None
+        project: str | None
+        servicenow_conn_id: str
+        dry_run: bool
+
+        @property
+        def log(self) -> Any:
+            """What it logs to."""
 
 
 class ServiceNowPushStatusOperator(BaseOperator):
@@ -158,21 +174,6 @@ class ServiceNowPushCommentsOperator(BaseOperator):
             return push_comments(desk, anomalies, run=run, project=project, journal=self.journal)
 
         return push_from(self, context, pushing)
-
-
-class TellsTickets(Protocol):
-    """An operator that tells tickets something about the anomalies of a payload."""
-
-    anomalies: Any
-    source: str
-    source_options: Mapping[str, Any] | None
-    project: str | None
-    servicenow_conn_id: str
-    dry_run: bool
-
-    @property
-    def log(self) -> Any:
-        """What it logs to."""
 
 
 def push_from(
