@@ -20,7 +20,7 @@ up: $(READY) ## Airflow's UI and a ServiceNow to try, until Ctrl-C
 
 test: $(READY) ## All tests; those that keep every core busy come last
 	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not heavy" --durations 10
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m heavy --durations 10
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m heavy --durations 10
 
 soak: $(READY) ## Random histories against the truth (N=2000, or MINUTES=; SEED= plays one again, STORE= on one kind)
 	@PYTHONPATH=tests $(BIN)/python tests/proof/soak.py $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE)) \

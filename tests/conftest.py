@@ -7,8 +7,12 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import pytest
 
 if "airflow" in sys.modules:
     msg = "airflow was imported before tests/conftest.py could give it a home of its own"
@@ -34,6 +38,16 @@ os.environ.update(
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("without deadlines", deadline=None)
 settings.load_profile("without deadlines")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin: no worker is to be left with it when the others are done."""
+    items.sort(key=_minutes, reverse=True)
+
+
+def _minutes(item: pytest.Item) -> float:
+    heavy = item.get_closest_marker("heavy")
+    return heavy.kwargs.get("minutes", 0.0) if heavy else 0.0
 
 
 def pytest_unconfigure() -> None:

@@ -105,7 +105,7 @@ def record_while_servicenow_is_down(sandbox):
     sandbox.start()
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(minutes=1)
 @pytest.mark.timeout(900)  # a minute, but everything that a machine does meanwhile slows down five programs
 def test_what_is_scheduled_keeps_both_sides_in_step(
     sandbox, surroundings, dags, tmp_path, new_airflow_database

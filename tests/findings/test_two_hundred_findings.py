@@ -17,7 +17,7 @@ from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.findings.recording import key_of
 from airflow_provider_servicenow_dq.store import cases, outbox, schema
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.heavy(minutes=2)
 
 #: Processes, as API servers are, and clients that each of them serves at once.
 SERVERS, CLIENTS = 2, 4

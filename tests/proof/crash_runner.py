@@ -167,7 +167,7 @@ def play(stage: Stage, case: Case) -> Visit:
 def _play_once(stage: Stage, case: Case) -> Visit:
     scenario = _SCENARIOS[case.scenario]
     scene = stage.scene(case.instance)
-    scenario.prepare(scene)
+    scenario.prepare(scene.patient())
     for moment in case.deaths:
         if not _die(scene, scenario, moment):
             return Visit(case, reached=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from crash_acts import opened
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.push import Pushed
 
 _SAID: Final = "rows still missing"
-_PATIENCE_S: Final = 20.0
 
 
 def _pull_all(desk: Desk) -> None:
@@ -39,7 +37,7 @@ def _pull(scene: Scene, run: str = "run", reading: Callable[[Desk], object] = _p
         return {each: each.endswith("before") for each in runs}
 
     # On an instance that many scenes share, what was updated of late is much.
-    with dataclasses.replace(scene, timeout_s=_PATIENCE_S).desk() as desk:
+    with scene.patient().desk() as desk:
         reading(desk)
         consumer = Consumer(desk.host, "incident", f"{scene.name}/pull")
         taken = taking.take(desk, consumer, scene.run(run).run_id, succeeded=succeeded)

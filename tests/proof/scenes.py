@@ -6,6 +6,7 @@ Whatever belongs to a scene carries its name, on the instance too.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import time
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 #: So short that a dead process is soon forgotten.
 TIMEOUT_S: Final = 0.35
 
+#: For what is not the story itself: no slow machine may make it fail.
+_PATIENCE_S: Final = 20.0
+
 _MOST_TRIES: Final = 10
 _PAUSE_S: Final = 0.05
 _FIELDS: Final = "sys_id,number,state,short_description,description,reopen_count,sys_created_on"
@@ -75,6 +79,10 @@ class Scene:
     @property
     def control(self) -> SandboxControl:
         return SandboxControl(self.url)
+
+    def patient(self) -> Scene:
+        """Return the scene for processes that wait longer for an answer."""
+        return dataclasses.replace(self, timeout_s=_PATIENCE_S)
 
     @contextlib.contextmanager
     def desk(self, store: str = "store") -> Iterator[Desk]:

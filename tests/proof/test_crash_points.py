@@ -24,7 +24,7 @@ import pytest
 from crash_story import HARDENED, HONOURING, KEY_FIELD, REFUSED
 from sandboxes import running_sandbox
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.heavy(minutes=7)
 
 HERE = Path(__file__).parent
 
@@ -119,3 +119,8 @@ def test_a_process_may_die_at_every_moment_of_the_main_stories_with_a_shared_sto
     verdicts = visit(instances=instances, directory=str(tmp_path), postgres=url, every=False)
 
     assert not complaints(verdicts), "\n".join(complaints(verdicts))
+
+
+def test_whatever_is_said_not_to_deliver_is_there():
+    rooms = {place.function.partition(":")[0] for place in places.in_the_code()}
+    assert NOT_DELIVERING.keys() <= rooms, "nothing of it asks or writes: it need not be named"

@@ -15,7 +15,7 @@ import histories
 import pytest
 import soak
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.heavy(minutes=3)
 
 HERE = Path(__file__).parent
 HISTORIES = 200
