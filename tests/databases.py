@@ -9,6 +9,7 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 import warnings
 from collections import defaultdict
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: What a store can be kept in. Whatever is promised of one holds for the other.
 KINDS = ("sqlite", "postgresql")
+
+_PATIENCE_S = 20
 
 
 class Postgres:
@@ -79,6 +82,24 @@ class Postgres:
         with engine.connect() as connection:
             for statement in statements:
                 connection.execute(statement)
+
+
+def until_somebody_waits(store: Store, *, or_else: Callable[[], bool] = lambda: False) -> None:
+    """Wait until somebody waits for a lock in a PostgreSQL store.
+
+    :param or_else: What may be so instead.
+    """
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    end = time.monotonic() + _PATIENCE_S
+    while not or_else():
+        with store.snapshot() as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+        assert time.monotonic() < end, "nobody waits"
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from airflow_provider_servicenow_dq.desk.delivery.journals import Journal, find_
 from airflow_provider_servicenow_dq.desk.delivery.sending import Sending, left_behind
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
-from airflow_provider_servicenow_dq.desk.places import key_column
+from airflow_provider_servicenow_dq.desk.places import key_column, moves
 from airflow_provider_servicenow_dq.desk.writing import asking, linked, settle, steps
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
@@ -25,7 +26,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     RefusedError,
     ServiceNowError,
 )
-from airflow_provider_servicenow_dq.store import instances, outbox, tickets
+from airflow_provider_servicenow_dq.store import exclusive, instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.store.outbox import Address
+    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 
 #: After so many attempts that may have happened and were not found, an entry is dead.
 MOST_ATTEMPTS: Final = 20
@@ -79,21 +80,44 @@ class _Delivery:
     def next(self) -> Sending | None:
         """Settle what needs no request; return the next write, written down as being sent."""
         self.lease.make_time()
-        with self.lease.transaction() as connection:
-            waiting = outbox.waiting(connection, self.address)
+        with self._deciding() as (connection, waiting):
             if under_way := left_behind(waiting):
                 return under_way
             known = tickets.at(connection, [self.address]).get(self.address, [])
             wanted = asking.needs(waiting, known[0] if known else None)
             if not any(wanted):
-                return self._start(connection, asking.Asked())
+                return self._start(connection, waiting, asking.Asked())
         asked = asking.ask(self.desk, self.address, wanted)
         self.lease.make_time()
-        with self.lease.transaction() as connection:
-            return self._start(connection, asked)
+        with self._deciding() as (connection, waiting):
+            return self._start(connection, waiting, asked)
 
-    def _start(self, connection: Connection, asked: asking.Asked) -> Sending | None:
-        step = steps.plan(connection, self.desk, self.address, asked=asked, run=self.run)
+    @contextlib.contextmanager
+    def _deciding(self) -> Iterator[tuple[Connection, list[Entry]]]:
+        """Open a transaction that decides about what waits, which nobody else changes meanwhile."""
+        with self.lease.transaction() as connection:
+            waiting = self._locked(connection)
+            if not moves.are_exclusive(waiting):
+                yield connection, waiting
+                return
+        with self.lease.transaction() as connection:
+            exclusive.alone(connection)
+            yield connection, self._locked(connection)
+
+    def _locked(self, connection: Connection) -> list[Entry]:
+        tickets.at(connection, [self.address], for_update=True)
+        return outbox.waiting(connection, self.address)
+
+    @contextlib.contextmanager
+    def _settling(self, sending: Sending) -> Iterator[Connection]:
+        """Open a transaction that writes down what came of a write."""
+        with self.lease.transaction() as connection:
+            if moves.are_exclusive(sending.entries):
+                exclusive.alone(connection)
+            yield connection
+
+    def _start(self, connection: Connection, waiting: Sequence[Entry], asked: asking.Asked) -> Sending | None:
+        step = steps.plan(connection, self.desk, self.address, waiting, asked=asked, run=self.run)
         if step is None:
             return None
         now = self.desk.now()
@@ -258,7 +282,7 @@ class _Delivery:
     ) -> None:
         now = self.desk.now()
         if sending.write["op"] == linked.LINKS:
-            with self.lease.transaction() as connection:
+            with self._settling(sending) as connection:
                 linked.linked(
                     connection,
                     sending.entries,
@@ -270,10 +294,10 @@ class _Delivery:
                 )
             return
         if record is None or not sending.creates:
-            with self.lease.transaction() as connection:
+            with self._settling(sending) as connection:
                 settle.noted(connection, sending.entries, sending.write, record, now=now, warnings=warnings)
             return
-        with self.lease.transaction() as connection:
+        with self._settling(sending) as connection:
             settle.created(connection, self.address, sending.entries, sending.write, record, now=now)
         column = sending.write.get("key_column", CORRELATION)
         if not key_column.is_kept(self.address.table, column, sending.write["fields"], record):

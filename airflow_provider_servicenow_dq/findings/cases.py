@@ -69,11 +69,10 @@ def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -
     store, now = of_items[0].desk.store, of_items[0].desk.now()
     by_project = {side.project.id: side for side in of_items}
     with store.begin() as connection:
-        findings = _remember(connection, of_items[0], items)
-        before = repeats.known(connection, body, caller, now=now) or []
-        refused = recording.refused(connection, before)
         exclusive.alone(connection)
+        findings = _remember(connection, of_items[0], items)
         opened = repeats.known(connection, body, caller, now=now)
+        refused = recording.refused(connection, opened or [])
         if opened is None:
             opened = _open(connection, items, of_items, findings, caller)
             repeats.remember(connection, body, caller, opened, now=now)
@@ -146,14 +145,12 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
     address = address_of(side.desk, found, column)
     lookup.look(side.desk, [address], run=caller.run.dag_run)
     with store.begin() as connection:
-        findings = recording.remember(connection, side, body.data.relationships.findings.ids)
+        exclusive.alone(connection)
         ticket = lookup.keep(connection, side.desk, address, found.record, now=now)
+        findings = recording.remember(connection, side, body.data.relationships.findings.ids)
         case = cases.of_ticket(connection, address, ticket.sys_id)
         earlier = case_intents.entries(connection, case, for_update=True) if case is not None else []
         _refuse_locked(side, ticket, place=_URL)
-        exclusive.alone(connection)
-        # Somebody may have made it one at the same moment.
-        case = case or cases.of_ticket(connection, address, ticket.sys_id)
         if case is None:
             draft = Draft(
                 correlation_id=address.correlation_id,
@@ -222,12 +219,12 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
     if case.address is not None and theirs:
         lookup.look(side.desk, [case.address], run=caller.run.dag_run)
     with store.begin() as connection:
+        exclusive.alone(connection)
         findings = recording.remember(connection, side, body.data.relationships.findings.ids)
         earlier = case_intents.entries(connection, case, for_update=True)
         ticket = ticket_of(connection, case)
         if theirs and ticket is not None and recording.not_on(connection, ticket, findings):
             _refuse_locked(side, ticket, place="data.id")
-        exclusive.alone(connection)
         recording.put(connection, side, case, findings, caller, earlier=earlier)
     return answer(store, [case], {side.project.id: side}, caller)
 
@@ -241,11 +238,11 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
     """
     keys = {finding: recording.key_of(finding, namespace) for finding in body.data.relationships.findings.ids}
     with store.begin() as connection:
+        exclusive.alone(connection)
         known = recording.contents(connection, keys.values())
         missing = [finding for finding, key in keys.items() if key not in known]
         if missing:
             raise NotFoundError(f"finding not found: {', '.join(missing[:5])}")
-        exclusive.alone(connection)
         left = cases.take_out(connection, known)
         involved = cases.by_ids(connection, set(left.values()))
         of_cases = {case.project_id: sides(case.project_id) for case in involved.values()}

@@ -90,16 +90,17 @@ def put(
 
 
 def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, list[outbox.Entry]]]:
-    """Return those of some cases for whose tickets something was refused, with what was recorded, locked.
-
-    To be asked before :func:`~airflow_provider_servicenow_dq.store.exclusive.alone`.
-    """
-    found = []
-    # In one order for all: two that lock in different orders wait for each other.
-    for case in sorted(asked, key=lambda each: each.id):
-        if any(entry.state in outbox.GIVEN_UP for entry in case_intents.entries(connection, case)):
-            found.append((case, case_intents.entries(connection, case, for_update=True)))
-    return found
+    """Return those of some cases for whose tickets something was refused, with what was recorded, locked."""
+    recorded = [(case, case_intents.entries(connection, case)) for case in asked]
+    found = [
+        (case, entries)
+        for case, entries in recorded
+        if any(entry.state in outbox.GIVEN_UP for entry in entries)
+    ]
+    # All in one go: two that lock in different orders wait for each other.
+    ids = [entry.id for _, entries in found for entry in entries]
+    locked = {entry.id: entry for entry in outbox.lock(connection, ids)} if ids else {}
+    return [(case, [locked[entry.id] for entry in entries]) for case, entries in found]
 
 
 def put_again(

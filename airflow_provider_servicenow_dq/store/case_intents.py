@@ -48,8 +48,7 @@ def intent(case: Case, key: str, earlier: Sequence[Entry]) -> str:
 def entries(connection: Connection, case: Case, *, for_update: bool = False) -> list[Entry]:
     """Return what was recorded to bring findings to the ticket of a case, the oldest first.
 
-    :param for_update: Nobody else changes it until the end of the transaction. To be asked before
-        :func:`~.exclusive.alone`: whoever delivers locks in that order.
+    :param for_update: Nobody else changes it until the end of the transaction.
     """
     if case.address is None:
         return []

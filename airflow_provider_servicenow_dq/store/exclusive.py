@@ -24,6 +24,9 @@ def alone(connection: Connection) -> None:
     """Let nobody else move links until the end of the transaction.
 
     Two that move the same anomaly to different tickets do not see each other's link, and would leave both.
+
+    To be asked before any row is locked but that of the claim: who is alone may need what others hold who
+    wait to be alone.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MOVING_LOCK})

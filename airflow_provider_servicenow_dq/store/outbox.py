@@ -78,6 +78,9 @@ _WAITING: Final = (
     .order_by(_table.c.id)
     .with_for_update()
 )
+_STILL_WAITING: Final = _WAITING.where(
+    _table.c.id.in_(sa.bindparam("locked", expanding=True)) | (_table.c.id > sa.bindparam("newest"))
+)
 _OF_IDENTITIES: Final = sa.select(_table).where(
     _table.c.instance == sa.bindparam("of_instance"),
     _table.c.table_name == sa.bindparam("of_table"),
@@ -159,13 +162,20 @@ def _renew(
         connection.execute(_table.update().where(_table.c.id == entry.id).values(values))
 
 
-def waiting(connection: Connection, address: Address) -> list[Entry]:
+def waiting(connection: Connection, address: Address, *, locked: Sequence[Entry] = ()) -> list[Entry]:
     """Return what is still to be done at an address, in the order in which it was recorded.
 
     What belongs to the making of a ticket comes first. Until the end of the transaction nobody else moves it
     to another ticket, or replaces its payload.
+
+    :param locked: What came of this in the same transaction before. What is older, and was moved here since,
+        is left out: who holds it may wait for what we hold.
     """
-    rows = connection.execute(_WAITING, address.bound)
+    if locked:
+        ids = [entry.id for entry in locked]
+        rows = connection.execute(_STILL_WAITING, {**address.bound, "locked": ids, "newest": max(ids)})
+    else:
+        rows = connection.execute(_WAITING, address.bound)
     return sorted(map(entry_of, rows), key=lambda entry: entry.kind not in _FIRST)
 
 

@@ -17,7 +17,7 @@ from airflow_provider_servicenow_dq.tickets import notes
 from airflow_provider_servicenow_dq.tickets.states import states_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -36,14 +36,12 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     """Link the anomalies of entries to their ticket; those that are on one at a time leave the others.
 
     Only what says that they belong there does so, a report or a person: a status or a comment may have been
-    on its way to a ticket that they have left.
+    on its way to a ticket that they have left. Whoever calls it is :func:`~.exclusive.alone` if
+    :func:`are_exclusive`.
     """
     linking = [entry for entry in entries if entry.kind in _LINKING and UNLINKED_SINCE not in entry.payload]
     moving = {entry.key: entry for entry in linking if entry.key and _is_exclusive(entry)}
     if moving:
-        # In this order, as whoever puts findings into cases does: else they wait for each other.
-        outbox.lock(connection, [entry.id for entry in entries])
-        exclusive.alone(connection)
         strayed = _keep_cases(connection, ticket, moving, now=now)
         linking = [entry for entry in linking if entry.key not in strayed]
         moving = {key: entry for key, entry in moving.items() if key not in strayed}
@@ -108,6 +106,11 @@ def _keep_cases(
         first = next(iter(moving.values()))
         outbox.record(connection, drafts, recorded_by=first.recorded_by, now=now)
     return set(strayed)
+
+
+def are_exclusive(entries: Iterable[Entry]) -> bool:
+    """Whether any of the entries is for an anomaly that is on one ticket at a time."""
+    return any(map(_is_exclusive, entries))
 
 
 def close_empty(connection: Connection, ticket: Ticket, *, rules: Mapping[str, Any]) -> list[Draft]:

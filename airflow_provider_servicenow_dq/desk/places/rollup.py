@@ -96,8 +96,9 @@ def _rejoin(desk: Desk, entries: Sequence[Entry], *, table: str) -> tuple[list[E
         entry for entry in entries if not entry.attempts and entry.key and not group.holds_many(entry.address)
     ]
     with desk.store.begin() as connection:
-        homes, _ = _homes(connection, desk, movable, table=table)
-        _move(connection, movable, homes)
+        homes, waiting = _homes(connection, desk, movable, table=table)
+        still_there = {entry.id for entry in waiting}
+        _move(connection, [entry for entry in movable if entry.id in still_there], homes)
         if homes:
             found = outbox.by_ids(connection, [entry.id for entry in entries])
             entries = [found[entry.id] for entry in entries]
@@ -135,13 +136,13 @@ def _join(desk: Desk, entries: Sequence[Entry], home: Address, there: Ticket | N
     ]
     own = {entry.key: entry.address for entry in entries if entry.key}
     with desk.store.begin() as connection:
+        if there is not None:
+            tickets.link(connection, there.id, listed, now=desk.now())
         elsewhere, waiting = _homes(connection, desk, entries, table=home.table)
         under_way = {entry.key for entry in waiting if entry.state == outbox.SENDING}
         homes = {key: elsewhere.get(key, home) for key in own if key not in under_way}
         together = [entry for entry in waiting if entry.key and entry.address == own[entry.key]]
         _move(connection, together, homes)
-        if there is not None:
-            tickets.link(connection, there.id, listed, now=desk.now())
     return [address for address in dict.fromkeys(homes.values()) if address != home]
 
 

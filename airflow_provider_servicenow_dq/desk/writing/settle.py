@@ -217,19 +217,22 @@ def refused(
     *,
     now: datetime,
     action: str | None = None,
+    locked: Sequence[Entry] = (),
 ) -> None:
     """Bury what was definitely refused.
 
     What waits behind a ticket that could not be opened is blocked; nothing else is held up.
 
     :param action: What may have come of it all the same.
+    :param locked: What this transaction has found waiting there.
     """
     ids = [entry.id for entry in entries]
-    outbox.settle(connection, ids, state=outbox.DEAD, action=action, message=words, now=now)
     address = entries[0].address
-    if address in tickets.at(connection, [address]):
-        return
-    behind = [entry for entry in outbox.waiting(connection, address) if entry.state == outbox.PENDING]
+    is_open = address in tickets.at(connection, [address])
+    # All in one go, before any is written: else two wait for each other.
+    there = [] if is_open else outbox.waiting(connection, address, locked=locked)
+    outbox.settle(connection, ids, state=outbox.DEAD, action=action, message=words, now=now)
+    behind = [entry for entry in there if entry.state == outbox.PENDING and entry.id not in ids]
     blocked(connection, behind, behind_entry=entries[0])
 
 

@@ -31,11 +31,23 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.writing.asking import Asked, Resolved
 
 
-def plan(connection: Connection, desk: Desk, address: Address, *, asked: Asked, run: str) -> Step | None:
-    """Settle what needs no request, in order; return the first write, or None at the end of the list."""
+def plan(
+    connection: Connection,
+    desk: Desk,
+    address: Address,
+    locked: Sequence[Entry],
+    *,
+    asked: Asked,
+    run: str,
+) -> Step | None:
+    """Settle what needs no request, in order; return the first write, or None at the end of the list.
+
+    :param locked: What waits there.
+    """
     for entry_id, words in asked.ambiguous.items():
-        settle.refused(connection, [outbox.by_ids(connection, [entry_id])[entry_id]], words, now=desk.now())
-    waiting = outbox.waiting(connection, address)
+        refused = outbox.by_ids(connection, [entry_id])[entry_id]
+        settle.refused(connection, [refused], words, now=desk.now(), locked=locked)
+    waiting = outbox.waiting(connection, address, locked=locked) if asked.ambiguous else list(locked)
     while waiting:
         known = tickets.at(connection, [address]).get(address, [])
         ticket = known[0] if known else None
@@ -46,7 +58,7 @@ def plan(connection: Connection, desk: Desk, address: Address, *, asked: Asked, 
         waiting = [entry for entry in waiting if entry not in batch]
         if batch[0].kind == outbox.TWINS and asked.twins is not None:
             twins.plan(connection, desk, batch[0], asked.twins)
-            waiting = outbox.waiting(connection, address)
+            waiting = outbox.waiting(connection, address, locked=locked)
             continue
         if batch[0].state == outbox.BLOCKED and ticket is None:
             continue  # it goes on as soon as there is a ticket after all

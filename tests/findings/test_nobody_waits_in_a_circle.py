@@ -1,0 +1,56 @@
+"""Two who lock the same rows: SQLite lets one transaction write at a time, PostgreSQL rows of their own."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from asking import Client, keys, members, ours, ticket
+from databases import until_somebody_waits
+
+from airflow_provider_servicenow_dq.store import exclusive
+
+#: Longer than PostgreSQL takes to find out that two wait for each other.
+_PATIENCE_S = 20
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_who_asks_for_a_finding_again_while_its_note_is_sent_holds_nobody_up(make_desk, sandbox, monkeypatch):
+    lead = Client(make_desk())
+    (case,) = lead.create(ticket(0)).cases
+    lead.create_cases(ticket(1, kind="cases"))
+    first, second = Client(make_desk(), user="ann"), Client(make_desk(), user="bob")
+    real = exclusive.alone
+    second_is_there, first_delivers, second_goes_on = (threading.Event() for _ in range(3))
+
+    with ThreadPoolExecutor(1, "second") as pool:
+        later = []
+
+        def alone(connection):
+            name = threading.current_thread().name
+            if name == "MainThread":
+                real(connection)
+                # The second one begins when the first one is about to write its request down.
+                later.append(pool.submit(second.attach_case, case.id, 1))
+                until_somebody_waits(lead.desk.store, or_else=second_is_there.is_set)
+                return
+            if name.startswith("second") and not second_is_there.is_set():
+                second_is_there.set()
+                assert first_delivers.wait(_PATIENCE_S)
+                real(connection)
+                second_goes_on.set()
+                return
+            # Whoever delivers does so from a thread of its own.
+            if not first_delivers.is_set():
+                first_delivers.set()
+                assert second_goes_on.wait(_PATIENCE_S)
+            real(connection)
+
+        monkeypatch.setattr(exclusive, "alone", alone)
+        assert first.attach_case(case.id, 1).failures == []
+        assert later[0].result(_PATIENCE_S).failures == []
+
+    (row,) = ours(sandbox)
+    assert members(lead.desk, row["sys_id"]) == keys(0, 1)
+    assert len(sandbox.notes(row["sys_id"])) == 1
