@@ -54,7 +54,7 @@ class Store:
         """Open a transaction that commits at the end of the block and rolls back on an error.
 
         On SQLite it holds the write lock from its first statement, so what it read is still true when it
-        writes. On PostgreSQL it locks rows, and does so in one order, else two wait for each other: the claim,
+        writes. On PostgreSQL it locks rows, and does so in one order, else two wait for each other: claim,
         :func:`~.exclusive.alone`, tickets, anomalies, entries of the outbox; several of a kind in one
         statement, by their ids or keys; links and cases with their ticket, or alone.
 
