@@ -66,6 +66,7 @@ def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
         yield from lease.waiting
         delivery = _Delivery(desk, lease, address, run)
         while sending := delivery.next():
+            yield from (entry.id for entry in sending.entries)  # some may have come since
             delivery.handle(sending)
 
 
