@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +13,7 @@ from airflow_provider_servicenow_dq.desk.delivery.journals import Journal, find_
 from airflow_provider_servicenow_dq.desk.delivery.sending import Sending, left_behind
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
-from airflow_provider_servicenow_dq.desk.places import key_column, moves
+from airflow_provider_servicenow_dq.desk.places import key_column
 from airflow_provider_servicenow_dq.desk.writing import asking, linked, settle, steps
 from airflow_provider_servicenow_dq.exceptions import (
     AuthenticationError,
@@ -26,7 +25,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     RefusedError,
     ServiceNowError,
 )
-from airflow_provider_servicenow_dq.store import exclusive, instances, outbox, tickets
+from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class _Delivery:
     def next(self) -> Sending | None:
         """Settle what needs no request; return the next write, written down as being sent."""
         self.lease.make_time()
-        with self._deciding() as (connection, waiting):
+        with self.lease.deciding() as (connection, waiting):
             if under_way := left_behind(waiting):
                 return under_way
             known = tickets.at(connection, [self.address]).get(self.address, [])
@@ -90,32 +89,8 @@ class _Delivery:
                 return self._start(connection, waiting, asking.Asked())
         asked = asking.ask(self.desk, self.address, wanted)
         self.lease.make_time()
-        with self._deciding() as (connection, waiting):
+        with self.lease.deciding() as (connection, waiting):
             return self._start(connection, waiting, asked)
-
-    @contextlib.contextmanager
-    def _deciding(self) -> Iterator[tuple[Connection, list[Entry]]]:
-        """Open a transaction that decides about what waits, which nobody else changes meanwhile."""
-        with self.lease.transaction() as connection:
-            waiting = self._locked(connection)
-            if not moves.are_exclusive(waiting):
-                yield connection, waiting
-                return
-        with self.lease.transaction() as connection:
-            exclusive.alone(connection)
-            yield connection, self._locked(connection)
-
-    def _locked(self, connection: Connection) -> list[Entry]:
-        tickets.at(connection, [self.address], for_update=True)
-        return outbox.waiting(connection, self.address)
-
-    @contextlib.contextmanager
-    def _settling(self, sending: Sending) -> Iterator[Connection]:
-        """Open a transaction that writes down what came of a write."""
-        with self.lease.transaction() as connection:
-            if moves.are_exclusive(sending.entries):
-                exclusive.alone(connection)
-            yield connection
 
     def _start(self, connection: Connection, waiting: Sequence[Entry], asked: asking.Asked) -> Sending | None:
         step = steps.plan(connection, self.desk, self.address, waiting, asked=asked, run=self.run)
@@ -283,7 +258,7 @@ class _Delivery:
     ) -> None:
         now = self.desk.now()
         if sending.write["op"] == linked.LINKS:
-            with self._settling(sending) as connection:
+            with self.lease.settling(sending.entries) as connection:
                 linked.linked(
                     connection,
                     sending.entries,
@@ -295,10 +270,10 @@ class _Delivery:
                 )
             return
         if record is None or not sending.creates:
-            with self._settling(sending) as connection:
+            with self.lease.settling(sending.entries) as connection:
                 settle.noted(connection, sending.entries, sending.write, record, now=now, warnings=warnings)
             return
-        with self._settling(sending) as connection:
+        with self.lease.settling(sending.entries) as connection:
             settle.created(connection, self.address, sending.entries, sending.write, record, now=now)
         column = sending.write.get("key_column", CORRELATION)
         if not key_column.is_kept(self.address.table, column, sending.write["fields"], record):

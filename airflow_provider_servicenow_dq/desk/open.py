@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import (
     Anomaly,
+    Kind,
     Severity,
     anomaly_key,
     correlation_id,
@@ -20,7 +21,7 @@ from airflow_provider_servicenow_dq.desk.places import group, key_column, moves,
 from airflow_provider_servicenow_dq.desk.places.homes import home
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
-from airflow_provider_servicenow_dq.store import links, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store import cases, links, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
@@ -160,12 +161,20 @@ def _payload(item: Item, home: Address, order: Order, run: Run, now: Any, column
 def _homes(connection: Any, desk: Desk, items: Sequence[Item], order: Order) -> dict[str, Address]:
     """Return where each anomaly's ticket is: its own, or an open one that it has joined.
 
-    That is a roll-up, or a ticket that a person has linked it to while its own is not open.
+    That is a roll-up, that of the case of a finding, whatever has become of it, or a ticket that a person has
+    linked it to while its own is not open.
     """
     linked = links.of_keys(connection, {item.sighting.key for item in items}, instance=desk.host)
     states, table = order.project.states, order.project.table
+    findings = {item.sighting.key for item in items if item.anomaly.kind is Kind.SECURITY_FINDING}
+    in_cases = cases.of_findings(connection, findings) if findings else {}
     homes = {}
     for item in items:
+        case = in_cases.get(item.sighting.key)
+        at = case.address if case is not None else None
+        if at is not None and at[:2] == (desk.host, table) and group.is_case(at):
+            homes[item.sighting.key] = at
+            continue
         found = [link for link in linked.get(item.sighting.key, ()) if link.ticket.address.table == table]
         homes[item.sighting.key] = home(item.own_address, found, states)
     return homes

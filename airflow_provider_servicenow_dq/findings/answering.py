@@ -9,7 +9,7 @@ from airflow_provider_servicenow_dq.desk.places import moves
 from airflow_provider_servicenow_dq.findings.parties import Answer
 from airflow_provider_servicenow_dq.findings.people import as_datadog_knows_them
 from airflow_provider_servicenow_dq.findings.view import show
-from airflow_provider_servicenow_dq.store import case_intents, cases, outbox
+from airflow_provider_servicenow_dq.store import case_intents, cases, outbox, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,9 +30,9 @@ def answer(store: Store, opened: Sequence[Case], sides: Mapping[str, Side], call
             case.address
             for case in opened
             if case.address is not None
-            and any(entry.state not in outbox.ENDED for entry in case_intents.entries(connection, case))
+            and any(each.state not in outbox.ENDED for each in case_intents.standing(connection, case))
         ]
-    came = delivered(sides.values(), waiting, caller)
+    came = delivered(store, sides.values(), waiting, caller)
     with store.snapshot() as connection:
         assigned = cases.by_ids(connection, [case.id for case in opened]).values()
     people = as_datadog_knows_them(assigned, sides)
@@ -41,12 +41,15 @@ def answer(store: Store, opened: Sequence[Case], sides: Mapping[str, Side], call
         came.cases = show(connection, [now[case.id] for case in opened], sides, people)
     for shown in came.cases:
         ticket = shown.attributes.servicenow_ticket
-        if ticket is not None and ticket.status == "FAILED":
+        # A case that all have left before it had a ticket waits for nothing.
+        if not shown.attributes.insights or ticket is None or ticket.status == "IN_PROGRESS":
+            continue
+        if ticket.error_message:
             came.failures.append(f"{shown.attributes.key}: {ticket.error_message}")
     return came
 
 
-def delivered(sides: Iterable[Side], waiting: Sequence[Address], caller: Caller) -> Answer:
+def delivered(store: Store, sides: Iterable[Side], waiting: Sequence[Address], caller: Caller) -> Answer:
     """Deliver to addresses, and the notes about findings that have moved."""
     came = Answer()
     for side in {side.desk.host: side for side in sides}.values():
@@ -61,5 +64,7 @@ def delivered(sides: Iterable[Side], waiting: Sequence[Address], caller: Caller)
         moves.deliver(crew, task=caller.run.task)
         came.failures += [str(error) for error in crew.failed]
         came.pending += crew.pending
+    with store.snapshot() as connection:
+        came.failures += recorded.refused_of(connection, caller.run.task, (outbox.MOVE, outbox.NOTE))
     came.failures = list(dict.fromkeys(came.failures))
     return came

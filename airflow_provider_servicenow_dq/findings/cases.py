@@ -7,6 +7,7 @@ its answer was lost, gets the same cases and creates nothing twice.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -105,6 +106,8 @@ def _open(
             items, sides, findings, repeats.names(connection, items, caller), strict=True
         )
     ]
+    # All that are left by this request at once: who follows their tickets changes several, too.
+    cases.lock(connection, cases.owners(connection, {key for found in findings for key in found}).values())
     opened = cases.add(connection, drafts, by=caller.user, now=sides[0].desk.now())
     for case, side, found in zip(opened, sides, findings, strict=True):
         recording.put(connection, side, case, found, caller)
@@ -132,7 +135,7 @@ def _draft(
 def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer:
     """Put findings on a ticket that is there, and into its case; a ticket without one gets one.
 
-    A case stays one of its own project, whichever is named.
+    A case stays one of its own project, whichever is named, and has its rules.
 
     :raises NotFoundError: If there is no such project, or its instance shows no such ticket.
     :raises BadRequestError: If the address is that of another instance, or of a ticket that is locked.
@@ -143,13 +146,19 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
         column = key_column.declared(connection, side.desk, side.project)
     found = _find(side, body.data.attributes.servicenow_ticket_url, column)
     address = address_of(side.desk, found, column)
+    with store.snapshot() as connection:
+        known = cases.of_ticket(connection, address, found.record["sys_id"])
+    if known is not None and known.project_id != side.project.id:
+        # Of a project that is not there any more nobody knows rules.
+        with contextlib.suppress(NotFoundError):
+            side = sides(known.project_id)
     lookup.look(side.desk, [address], run=caller.run.dag_run)
     with store.begin() as connection:
         exclusive.alone(connection)
         ticket = lookup.keep(connection, side.desk, address, found.record, now=now)
         findings = recording.remember(connection, side, body.data.relationships.findings.ids)
         case = cases.of_ticket(connection, address, ticket.sys_id)
-        earlier = case_intents.entries(connection, case, for_update=True) if case is not None else []
+        earlier = case_intents.entries(connection, case, keys=findings, for_update=True) if case else []
         _refuse_locked(side, ticket, place=_URL)
         if case is None:
             draft = Draft(
@@ -221,7 +230,7 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
     with store.begin() as connection:
         exclusive.alone(connection)
         findings = recording.remember(connection, side, body.data.relationships.findings.ids)
-        earlier = case_intents.entries(connection, case, for_update=True)
+        earlier = case_intents.entries(connection, case, keys=findings, for_update=True)
         ticket = ticket_of(connection, case)
         if theirs and ticket is not None and recording.not_on(connection, ticket, findings):
             _refuse_locked(side, ticket, place="data.id")
@@ -237,18 +246,24 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
     :raises NotFoundError: If a finding was never heard of.
     """
     keys = {finding: recording.key_of(finding, namespace) for finding in body.data.relationships.findings.ids}
+    with store.snapshot() as connection:
+        known = recording.contents(connection, keys.values())
+        involved = cases.of_findings(connection, known)
+    missing = [finding for finding, key in keys.items() if key not in known]
+    if missing:
+        raise NotFoundError(f"finding not found: {', '.join(missing[:5])}")
+    # Outside of the transaction, for to open a desk may take one of its own.
+    of_cases = {case.project_id: sides(case.project_id) for case in involved.values()}
     with store.begin() as connection:
         exclusive.alone(connection)
-        known = recording.contents(connection, keys.values())
-        missing = [finding for finding, key in keys.items() if key not in known]
-        if missing:
-            raise NotFoundError(f"finding not found: {', '.join(missing[:5])}")
-        left = cases.take_out(connection, known)
+        # What somebody has just moved to a project of which nobody knew stays where it was moved to.
+        here = cases.of_findings(connection, known)
+        reached = [key for key, case in here.items() if case.project_id in of_cases]
+        left = cases.take_out(connection, reached)
         involved = cases.by_ids(connection, set(left.values()))
-        of_cases = {case.project_id: sides(case.project_id) for case in involved.values()}
         for case in involved.values():
-            here = {key: owner for key, owner in left.items() if owner == case.id}
-            recording.leave(connection, of_cases[case.project_id], here, known, caller, where="")
+            gone = {key: known[key] for key, owner in left.items() if owner == case.id}
+            recording.leave(connection, of_cases[case.project_id], gone, caller, where="")
         if left:
             now = next(iter(of_cases.values())).desk.now()
             cases.touch(connection, left.values(), by=caller.user, now=now)
@@ -257,4 +272,4 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
         waiting = case_intents.left_by(connection, caller.run.task)
     for case in waiting:
         of_cases.setdefault(case.project_id, sides(case.project_id))
-    return delivered(of_cases.values(), [case.address for case in waiting if case.address], caller)
+    return delivered(store, of_cases.values(), [case.address for case in waiting if case.address], caller)

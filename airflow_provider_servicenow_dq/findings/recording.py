@@ -76,13 +76,14 @@ def put(
     Whoever calls it holds :func:`~airflow_provider_servicenow_dq.store.exclusive.alone`.
 
     :param findings: By key.
-    :param earlier: What was recorded for the case before, locked.
+    :param earlier: What was recorded for them and the case before, locked.
     """
     before = cases.put(connection, case.id, list(findings))
     left = {key: old for key, old in before.items() if old != case.id}
     cases.touch(connection, [case.id, *left.values()], by=caller.user, now=side.desk.now())
     if case.address is None:
-        leave(connection, side, left, findings, caller, where=case.key)
+        gone = {key: finding for key, finding in findings.items() if key in left}
+        leave(connection, side, gone, caller, where=case.key)
         return
     ticket = ticket_of(connection, case)
     wanted = findings if ticket is None else not_on(connection, ticket, findings)
@@ -90,13 +91,16 @@ def put(
 
 
 def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, list[outbox.Entry]]]:
-    """Return those of some cases for whose tickets something was refused, with what was recorded, locked."""
-    recorded = [(case, case_intents.entries(connection, case)) for case in asked]
-    found = [
-        (case, entries)
-        for case, entries in recorded
-        if any(entry.state in outbox.GIVEN_UP for entry in entries)
-    ]
+    """Return those of some cases for whose tickets something was refused.
+
+    With them comes what was ever recorded for the findings of which it was, locked.
+    """
+    found = []
+    for case in asked:
+        standing = case_intents.standing(connection, case)
+        given_up = {str(each.key) for each in standing if each.state in outbox.GIVEN_UP}
+        if given_up:
+            found.append((case, case_intents.entries(connection, case, keys=given_up)))
     # All in one go: two that lock in different orders wait for each other.
     ids = [entry.id for _, entries in found for entry in entries]
     locked = {entry.id: entry for entry in outbox.lock(connection, ids)} if ids else {}
@@ -139,30 +143,19 @@ def _bring(
 
 
 def leave(
-    connection: Connection,
-    side: Side,
-    left: Mapping[str, str],
-    findings: Mapping[str, Anomaly],
-    caller: Caller,
-    *,
-    where: str,
+    connection: Connection, side: Side, findings: Mapping[str, Anomaly], caller: Caller, *, where: str
 ) -> None:
-    """Let findings leave the tickets of the cases that they were in, and note it there.
+    """Let findings that have left their cases leave the tickets that they are on, and note it there.
 
-    :param left: Ids of those cases, by key.
+    That need not be the ticket of the case: they may not have arrived there yet.
+
+    :param findings: By key.
     :param where: Key of the case that they are in now; empty for none.
     """
-    by_case: dict[str, list[str]] = {}
-    for key, case_id in left.items():
-        by_case.setdefault(case_id, []).append(key)
-    for case_id, case in cases.by_ids(connection, by_case).items():
-        ticket = ticket_of(connection, case)
-        if ticket is None:
-            continue
-        cut = exclusive.take_from(connection, [ticket.id], by_case[case_id])
-        gone = [finding for key, finding in findings.items() if (key, ticket.id) in cut]
-        if not gone:
-            continue
+    left = exclusive.take_off(connection, findings)
+    known = tickets.by_ids(connection, left)
+    for ticket_id, keys in left.items():
+        ticket, gone = known[ticket_id], [findings[key] for key in keys]
         rules = rules_payload(side.project) if ticket.address.table == side.project.table else {}
         moves.leave(
             connection, ticket, gone, where=where, by=caller.run.task, rules=rules, now=side.desk.now()
@@ -214,7 +207,6 @@ def _report(side: Side, case: Case, finding: Anomaly, caller: Caller, column: st
         "warnings": [*made["warnings"], *warnings],
         "exclusive": True,
         "case": case.id,
-        "words": case.description,
         "group_by": None,
         "max_new_tickets": side.project.max_new_tickets,
         "titled": True,

@@ -74,11 +74,11 @@ class TicketResult(_Shown):
 class ServiceNowTicket(_Shown):
     """What came of the ticket of a case.
 
-    :param status: ``COMPLETED``, ``FAILED`` for good, or ``PENDING``: recorded, and delivered later.
+    :param status: ``COMPLETED``, ``FAILED`` for good, or ``IN_PROGRESS``: recorded, and delivered later.
     :param error_message: Why it is not there.
     """
 
-    status: Literal["COMPLETED", "FAILED", "PENDING"]
+    status: Literal["COMPLETED", "FAILED", "IN_PROGRESS"]
     result: TicketResult | None = None
     error_message: str | None = None
 

@@ -24,14 +24,14 @@ from airflow_provider_servicenow_dq.tickets.text import cut
 from airflow_provider_servicenow_dq.tickets.ticket import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
     from airflow_provider_servicenow_dq.anomalies.model import Anomaly
     from airflow_provider_servicenow_dq.findings.parties import Side
+    from airflow_provider_servicenow_dq.store.case_intents import Intended
     from airflow_provider_servicenow_dq.store.cases import Case
-    from airflow_provider_servicenow_dq.store.outbox import Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
     from airflow_provider_servicenow_dq.tickets.states import States
 
@@ -95,7 +95,7 @@ def _case(
     record = ticket.record if ticket is not None else {}
     changed_at = max(filter(None, [case.modified_at, _moment(record.get("sys_updated_on"))]))
     created_at = case.created_at or changed_at
-    recorded = case_intents.entries(connection, case)
+    recorded = case_intents.standing(connection, case)
     warnings = _warnings(recorded)
     return CaseData(
         id=case.id,
@@ -136,7 +136,7 @@ def _standing(ticket: Ticket | None, states: States) -> _Standing:
     return _OPEN if states.status_for(ticket.state) in {Status.ACTIVE, None} else _IN_PROGRESS
 
 
-def _warnings(recorded: Sequence[Entry]) -> list[str]:
+def _warnings(recorded: Sequence[Intended]) -> list[str]:
     """Return what was not as asked for, each once; the texts say themselves where they were cut."""
     said = dict.fromkeys(words for entry in recorded for words in entry.warnings)
     return [cut(words, _LONGEST_WARNING) for words in said][:_MOST_WARNINGS]
@@ -144,24 +144,32 @@ def _warnings(recorded: Sequence[Entry]) -> list[str]:
 
 def _ticket(
     case: Case,
-    recorded: Sequence[Entry],
-    findings: Container[str | None],
+    recorded: Sequence[Intended],
+    findings: Collection[str | None],
     ticket: Ticket | None,
     side: Side | None,
 ) -> ServiceNowTicket | None:
     if case.address is None:
         return None
-    dead = [entry for entry in recorded if entry.state in outbox.GIVEN_UP]
+    here = [entry for entry in recorded if entry.key in findings]
+    dead = [entry for entry in here if entry.state in outbox.GIVEN_UP]
+    waiting = [entry for entry in here if entry.state in {outbox.PENDING, outbox.SENDING}]
     if ticket is not None and ticket.state != tickets.UNKNOWN and side is not None:
-        here = [entry for entry in dead if entry.key in findings]
-        said = "; ".join(dict.fromkeys(entry.message or "" for entry in here)) or None
-        return ServiceNowTicket(status="COMPLETED", result=_result(ticket, side), error_message=said)
+        return ServiceNowTicket(
+            status="IN_PROGRESS" if waiting else "COMPLETED",
+            result=_result(ticket, side),
+            error_message=_messages(dead) or _messages(waiting),
+        )
     if dead:
-        return ServiceNowTicket(status="FAILED", error_message=dead[0].message or "refused")
-    waiting = next((entry for entry in recorded if entry.state not in outbox.ENDED), None)
-    if waiting is not None:
-        return ServiceNowTicket(status="PENDING", error_message=waiting.message or "not tried yet")
-    return ServiceNowTicket(status="FAILED", error_message="the instance does not show the ticket any more")
+        return ServiceNowTicket(status="FAILED", error_message=_messages(dead) or "refused")
+    if waiting:
+        return ServiceNowTicket(status="IN_PROGRESS", error_message=_messages(waiting) or "not tried yet")
+    why = "the instance does not show the ticket any more" if findings else "no finding is in the case"
+    return ServiceNowTicket(status="FAILED", error_message=why)
+
+
+def _messages(entries: Sequence[Intended]) -> str | None:
+    return "; ".join(dict.fromkeys(entry.message for entry in entries if entry.message)) or None
 
 
 def _result(ticket: Ticket, side: Side) -> TicketResult:

@@ -146,6 +146,6 @@ def _kept(answer: Answer) -> Answer:
     """
     tickets = [case.attributes.servicenow_ticket for case in answer.cases]
     statuses = {ticket.status for ticket in tickets if ticket is not None}
-    if answer.pending and "PENDING" in statuses and "COMPLETED" not in statuses:
+    if answer.pending and "IN_PROGRESS" in statuses and "COMPLETED" not in statuses:
         raise answer.pending[0]
     return answer

@@ -201,6 +201,13 @@ def owners(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
     }
 
 
+def of_findings(connection: Connection, keys: Iterable[str]) -> dict[str, Case]:
+    """Return the cases that findings are in, by the findings' keys."""
+    found = owners(connection, keys)
+    known = by_ids(connection, set(found.values()))
+    return {key: known[case_id] for key, case_id in found.items()}
+
+
 def put(connection: Connection, into: str, keys: Sequence[str]) -> dict[str, str]:
     """Put findings into a case, and so out of any other; return the ids of the cases that they were in."""
     before = owners(connection, keys)
@@ -230,9 +237,21 @@ def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime)
     :param by: Who did.
     """
     for batch in batches(sorted(set(ids))):
+        lock(connection, batch)
         connection.execute(
             _table.update().where(_table.c.id.in_(batch)).values(modified_at=now, modified_by=by)
         )
+
+
+def lock(connection: Connection, ids: Iterable[str]) -> None:
+    """Let nobody else change cases until the end of the transaction, who may refer to them all the same.
+
+    In the order of their ids: who changes several in another order than others do may wait for them while
+    they wait for him.
+    """
+    for batch in batches(sorted(set(ids))):
+        rows = sa.select(_table.c.id).where(_table.c.id.in_(batch)).order_by(_table.c.id)
+        connection.execute(rows.with_for_update(key_share=True))
 
 
 def case_of(row: Row[tuple[object, ...]]) -> Case:

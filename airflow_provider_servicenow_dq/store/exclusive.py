@@ -65,15 +65,16 @@ def take_from_others(
     return left
 
 
-def take_from(
-    connection: Connection, ticket_ids: Collection[int], keys: Collection[str]
-) -> set[tuple[str, int]]:
-    """Cut the links of anomalies to some tickets; return those that there were, as key and ticket id."""
+def take_off(connection: Connection, keys: Collection[str]) -> dict[int, list[str]]:
+    """Cut the links of anomalies to all tickets; return which were on them, by the tickets' ids."""
     links = schema.link
-    cut: set[tuple[str, int]] = set()
+    left: dict[int, list[str]] = {}
     for batch in batches(sorted(keys)):
-        these = (links.c.key.in_(batch), links.c.ticket_id.in_(ticket_ids))
-        found = connection.execute(sa.select(links.c.key, links.c.ticket_id).where(*these))
-        cut |= {(row.key, row.ticket_id) for row in found}
-        connection.execute(links.delete().where(*these))
-    return cut
+        these = links.c.key.in_(batch)
+        found = connection.execute(
+            sa.select(links.c.key, links.c.ticket_id).where(these).order_by(links.c.ticket_id, links.c.key)
+        )
+        for row in found:
+            left.setdefault(row.ticket_id, []).append(row.key)
+        connection.execute(links.delete().where(these))
+    return left

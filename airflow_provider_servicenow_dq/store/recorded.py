@@ -55,6 +55,19 @@ def left_by(connection: Connection, task: str, addresses: Iterable[Address]) -> 
     return list(found)
 
 
+def refused_of(connection: Connection, task: str, kinds: Iterable[str]) -> list[str]:
+    """Return why entries of some kinds were given up that a task instance, or a request, has recorded."""
+    found = sa.select(_table.c.kind, _table.c.id, _table.c.state, _table.c.message).where(
+        _table.c.recorded_by == task,
+        _table.c.kind.in_(list(kinds)),
+        _table.c.state.in_(tuple(outbox.GIVEN_UP)),
+    )
+    return [
+        f"{row.kind}, outbox entry {row.id} is {row.state}: {row.message}"
+        for row in connection.execute(found.order_by(_table.c.id))
+    ]
+
+
 def has_reported(connection: Connection, instance: str, task: str) -> bool:
     """Whether a task instance has recorded a report for this instance, whatever has become of it."""
     found = sa.select(_table.c.id).where(
@@ -76,6 +89,13 @@ def newest(connection: Connection, address: Address, *, kind: str, key: str) -> 
         .all()
     )
     return (outbox.by_ids(connection, ids[-1:])[ids[-1]] if ids else None), len(ids)
+
+
+def newest_at(connection: Connection, address: Address, *, kinds: Iterable[str]) -> Entry | None:
+    """Return the last intent of some kinds at an address, whatever has become of it."""
+    found = sa.select(_table).where(*outbox.at_address(_table), _table.c.kind.in_(list(kinds)))
+    row = connection.execute(found.order_by(_table.c.id.desc()).limit(1), address.bound).one_or_none()
+    return outbox.entry_of(row) if row is not None else None
 
 
 def keys_of(connection: Connection, task: str, addresses: Iterable[Address], *, kind: str) -> set[str]:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from asking import CLOSED, Client, finding_id, keys, members, ours, result_of, texts, ticket
 
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly
+from airflow_provider_servicenow_dq.client.limits import forget_limits
 from airflow_provider_servicenow_dq.desk.adopt import adopt_all
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.open import open_tickets
@@ -161,3 +163,63 @@ def test_with_a_lost_store_that_was_adopted_a_ticket_is_that_of_the_same_case(cl
     assert members(lost.desk, row["sys_id"]) == keys(1, 2)
     assert texts(sandbox, row["sys_id"]).count("i-00000000000000001") == 1
     assert len(ours(sandbox)) == 1
+
+
+@pytest.mark.parametrize("how", ["by hand", "ours"])
+def test_what_an_open_ticket_refuses_is_a_failure_though_the_ticket_is_there(client, desk, sandbox, how):
+    if how == "ours":
+        (case,) = client.create(ticket(1)).cases
+    else:
+        (case,) = client.attach(by_hand(desk, sandbox)[1], 1).cases
+    sandbox.configure(abort=("incident when sys_idISNOTEMPTY",))
+
+    answer = client.attach_case(case.id, 2)
+
+    (shown,) = answer.cases
+    assert shown.attributes.servicenow_ticket.status == "COMPLETED"
+    assert "PROJ-1: " in answer.failures[0]
+    assert shown.attributes.servicenow_ticket.error_message in answer.failures[0]
+
+
+def test_while_a_finding_waits_its_case_says_so_though_the_ticket_is_there(make_desk, sandbox):
+    client = Client(make_desk(patience_s=0))
+    (case,) = client.create(ticket(1)).cases
+    sandbox.fail_next("rate_limited", method="PATCH", retry_after=7)
+
+    answer = client.attach_case(case.id, 2)
+    forget_limits()
+
+    (shown,) = answer.cases
+    assert shown.attributes.servicenow_ticket.status == "IN_PROGRESS"
+    assert shown.attributes.servicenow_ticket.result == case.attributes.servicenow_ticket.result
+    assert 0 < answer.pending[0].retry_after <= 7
+
+
+def test_a_case_has_the_rules_of_its_own_project_whichever_is_named(desk, sandbox):
+    sandbox.configure(table=["u_data_task extends task"])
+    states = {"outbound": {"resolved": "3", "active": "2"}, "inbound": {"3": "resolved"}}
+    client, named = Client(desk, table="u_data_task", status=states), Client(desk)
+    (case,) = client.create(ticket(1)).cases
+    named.project = Project(id="another", key="OTHER")
+    of_named = named.sides
+    named.sides = lambda name: (of_named if name == "another" else client.sides)(name)
+    (row,) = sandbox.records("u_data_task")
+    sandbox.act_as("beth.anglin", "u_data_task", row["sys_id"], {"state": "3"})
+
+    named.attach(case.attributes.servicenow_ticket.result.sys_target_link, 2, project="another")
+
+    (row,) = sandbox.records("u_data_task")
+    assert row["state"] == "2"
+
+
+def test_an_anomaly_of_a_ticket_that_became_one_of_a_case_is_no_finding_of_it(client, desk, sandbox):
+    order = Order(Project(exclusive=True, group_by="dataset"))
+    known = [Anomaly(source="dbt", dataset="db.flights", check_name=f"check {n}") for n in range(2)]
+    open_tickets(desk, known, order=order, run=Run("dag", "run", "task"))
+    (row,) = ours(sandbox)
+    (case,) = client.attach(row["number"], 1).cases
+
+    open_tickets(desk, known, order=order, run=Run("dag", "next", "task"))
+
+    (shown,) = client.attach_case(case.id, 1).cases
+    assert [each.resource_id for each in shown.attributes.insights] == [finding_id(1)]

@@ -12,7 +12,7 @@ from airflow_provider_servicenow_dq.desk.desk import utc_now
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.recording import know
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
-from airflow_provider_servicenow_dq.store import cases, tickets
+from airflow_provider_servicenow_dq.store import cases, instances, tickets
 
 
 @pytest.fixture
@@ -191,3 +191,18 @@ def test_a_case_stays_open_without_findings_otherwise(client, sandbox):
     client.detach(1)
 
     assert state_of(sandbox, there) == "1"
+
+
+def test_to_detach_opens_its_connections_outside_of_the_transaction(client, desk, sandbox):
+    client.create(ticket(1))
+    known = client.sides
+
+    def sides(name):
+        with desk.store.begin() as connection:  # as who remembers under which connection an instance is known
+            instances.get(connection, desk.host)
+        return known(name)
+
+    client.sides = sides
+    client.detach(1)
+
+    assert members(desk, ours(sandbox)[0]["sys_id"]) == set()

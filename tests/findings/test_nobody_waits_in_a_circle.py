@@ -6,10 +6,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asking import Client, keys, members, ours, ticket
+from asking import Client, finding_id, keys, members, ours, ticket
 from databases import until_somebody_waits
 
-from airflow_provider_servicenow_dq.store import exclusive
+from airflow_provider_servicenow_dq.desk.pulling import pulled_cases
+from airflow_provider_servicenow_dq.store import cases, exclusive
 
 #: Longer than PostgreSQL takes to find out that two wait for each other.
 _PATIENCE_S = 20
@@ -54,3 +55,33 @@ def test_who_asks_for_a_finding_again_while_its_note_is_sent_holds_nobody_up(mak
     (row,) = ours(sandbox)
     assert members(lead.desk, row["sys_id"]) == keys(0, 1)
     assert len(sandbox.notes(row["sys_id"])) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_who_moves_findings_and_who_follows_the_tickets_that_they_leave_hold_nobody_up(
+    make_desk, monkeypatch
+):
+    pulling, client = make_desk(), Client(make_desk())
+    both = sorted(client.create(ticket(0), ticket(1)).cases, key=lambda case: case.id)
+    first, last = [case.attributes.insights[0].resource_id == finding_id(1) for case in both]
+    with pulling.store.snapshot() as connection:
+        known = cases.by_ids(connection, [case.id for case in both])
+    changed = [
+        pulled_cases.Changed(known[case.id].address, result.sys_id, "priority", "1", "beth.anglin")
+        for case in reversed(both)
+        for result in [case.attributes.servicenow_ticket.result]
+    ]
+    real, later = cases.change, []
+
+    def change(connection, case, **values):
+        real(connection, case, **values)
+        if not later:
+            items = [ticket(int(number), title="again") for number in (first, last)]
+            later.append(pool.submit(client.create, *items))
+            until_somebody_waits(pulling.store)
+
+    monkeypatch.setattr(cases, "change", change)
+    with ThreadPoolExecutor(1) as pool:
+        with pulling.store.begin() as connection:
+            pulled_cases.follow(connection, changed, now=pulling.now())
+        assert later[0].result(_PATIENCE_S).failures == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from asking import Client, ticket
+from datadog_api_client.v2.model.case3rd_party_ticket_status import Case3rdPartyTicketStatus
 
 from airflow_provider_servicenow_dq.findings import asked, shown
 from airflow_provider_servicenow_dq.store import cases
@@ -75,3 +77,8 @@ def test_a_project_without_a_key_numbers_its_cases_all_the_same(desk):
     found = client.create_cases(ticket(1, kind="cases"), ticket(2, kind="cases")).cases
 
     assert [case.attributes.key for case in found] == ["DQ-1", "DQ-2"]
+
+
+def test_the_official_client_knows_every_status_of_a_ticket():
+    ours = get_args(shown.ServiceNowTicket.model_fields["status"].annotation)
+    assert set(ours) <= Case3rdPartyTicketStatus.allowed_values

@@ -7,6 +7,10 @@ from asking import CLOSED, SOLVED, Client, finding_id, keys, members, ours, resu
 
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.desk.open import open_tickets
+from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.findings.finding import finding_of
+from airflow_provider_servicenow_dq.projects.project import Project
 
 
 @pytest.fixture
@@ -127,3 +131,32 @@ def test_tickets_of_another_table_are_resolved_with_the_last_finding_as_the_proj
     assert [row["state"] for row in sandbox.records("u_data_task")] == ["3"]
     client.attach_case(case.id, 1)
     assert [row["state"] for row in sandbox.records("u_data_task")] == ["2"]
+
+
+def test_a_ticket_whose_last_finding_goes_to_another_table_is_resolved_by_its_own_rules(desk, sandbox):
+    sandbox.configure(table=["u_data_task extends task"])
+    states = {"outbound": {"resolved": "3", "active": "2"}, "inbound": {"3": "resolved"}}
+    Client(desk, table="u_data_task", status=states, close_empty_cases=True).create(ticket(1))
+
+    Client(desk).create(ticket(1, title="elsewhere"))
+
+    (row,) = sandbox.records("u_data_task")
+    assert row["state"] == "3"
+
+
+@pytest.mark.parametrize("state", [SOLVED, CLOSED], ids=["resolved", "closed"])
+def test_a_finding_that_is_reported_again_comes_to_the_ticket_of_its_case(client, desk, sandbox, state):
+    (case,) = client.create(ticket(1, 2, title="credentials")).cases
+    (before,) = ours(sandbox)
+    sandbox.act_as("admin", "incident", before["sys_id"], state)
+
+    opening = open_tickets(desk, [finding_of(finding_id(1))], order=Order(Project()), run=Run("d", "r", "t"))
+
+    assert opening.failures == []
+    now = ours(sandbox)[-1]
+    assert len(ours(sandbox)) == (1 if state is SOLVED else 2)
+    assert (now["state"], now["short_description"]) == ("2" if state is SOLVED else "1", "credentials")
+    assert members(desk, now["sys_id"]) == keys(1, 2)
+    (shown,) = client.attach_case(case.id, 1).cases
+    assert [each.resource_id for each in shown.attributes.insights] == [finding_id(1), finding_id(2)]
+    assert shown.attributes.servicenow_ticket.result.sys_id == now["sys_id"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMMITS: Final = "commits"
 ASKS: Final = "asks"
 
-_OPENING: Final = {"begin", "snapshot", "transaction"}
+_OPENING: Final = {"begin", "snapshot", "transaction", "deciding", "settling"}
 _ASKING: Final = {"table_api", "names"}
 _BOUNDARIES: Final = ("commit", "reading")
 
@@ -33,7 +33,7 @@ def in_the_code() -> set[Place]:
         for path in room.rglob("*.py")
         for name, function in _functions(ast.parse(path.read_text()).body, f"{path.name}:")
         for does in _doings(function)
-        if name != points.LENDS
+        if name not in points.LENDS
     }
 
 

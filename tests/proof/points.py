@@ -42,8 +42,8 @@ _PACKAGE: Final = Path(airflow_provider_servicenow_dq.__file__).parent
 ROOMS: Final = (_PACKAGE / "desk", _PACKAGE / "findings")
 _IN_ROOMS: Final = tuple(f"{room}{os.sep}" for room in ROOMS)
 
-#: Opens the transactions of others: their callers are the places.
-LENDS: Final = "claimed.py:Lease.transaction"
+#: These open the transactions of others: their callers are the places.
+LENDS: Final = {f"claimed.py:Lease.{name}" for name in ("transaction", "deciding", "settling")}
 
 #: No answer comes after so many seconds: let the client's own timeout speak.
 _NO_ANSWER_S: Final = 60
@@ -110,7 +110,7 @@ def here() -> str:
         # By its letters: a path for each frame of each moment takes a tenth of a story's time.
         if code.co_filename.startswith(_IN_ROOMS):
             name = f"{Path(code.co_filename).name}:{code.co_qualname.partition('.<locals>')[0]}"
-            if name != LENDS:
+            if name not in LENDS:
                 return name
         frame = frame.f_back
     return "outside the desk"

@@ -8,16 +8,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.desk.desk import LONGEST_SLEEP_S, Desk
+from airflow_provider_servicenow_dq.desk.places import moves
 from airflow_provider_servicenow_dq.exceptions import DeliveryPendingError
-from airflow_provider_servicenow_dq.store import claims, outbox
+from airflow_provider_servicenow_dq.store import claims, exclusive, outbox, tickets
 from airflow_provider_servicenow_dq.store.claims import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.store.outbox import Address
+    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
 
 _LOOK_AGAIN_S: Final = 0.1
 
@@ -49,6 +50,36 @@ class Lease:
             if not claims.holds(connection, self.claim):
                 raise LeaseLostError(f"The lease on {self.claim.address.correlation_id} was lost", 0.0)
             yield connection
+
+    @contextlib.contextmanager
+    def deciding(self) -> Iterator[tuple[Connection, list[Entry]]]:
+        """Open a transaction that decides about what waits, which nobody else changes meanwhile.
+
+        :raises LeaseLostError: If the ticket is not ours any more.
+        """
+        with self.transaction() as connection:
+            waiting = self._locked(connection)
+            if not moves.are_exclusive(waiting):
+                yield connection, waiting
+                return
+        with self.transaction() as connection:
+            exclusive.alone(connection)
+            yield connection, self._locked(connection)
+
+    @contextlib.contextmanager
+    def settling(self, entries: Sequence[Entry]) -> Iterator[Connection]:
+        """Open a transaction that writes down what came of entries.
+
+        :raises LeaseLostError: If the ticket is not ours any more.
+        """
+        with self.transaction() as connection:
+            if moves.are_exclusive(entries):
+                exclusive.alone(connection)
+            yield connection
+
+    def _locked(self, connection: Connection) -> list[Entry]:
+        tickets.at(connection, [self.claim.address], for_update=True)
+        return outbox.waiting(connection, self.claim.address)
 
     def make_time(self) -> None:
         """Make sure that one request fits into the lease, before it is sent.

@@ -1,4 +1,4 @@
-"""Who comes along when the ticket of a case gets a successor: all findings that are in the case."""
+"""Which findings come to the ticket of a case: those that are in it, and all of them to a successor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,32 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.store.outbox import Entry
+    from airflow_provider_servicenow_dq.store.cases import Case
+    from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
 
 _PRIORITY: Final = ("impact", "urgency")
+
+
+def staying(connection: Connection, batch: Sequence[Entry], *, now: datetime) -> list[Entry]:
+    """Settle what was never tried and would bring findings to a case that they have left; return the rest."""
+    wanted = {entry.key: entry.payload["case"] for entry in batch if entry.key and "case" in entry.payload}
+    owners = cases.owners(connection, wanted) if wanted else {}
+    gone = [
+        entry
+        for entry in batch
+        if entry.key in wanted and not entry.attempts and owners.get(entry.key) != wanted[entry.key]
+    ]
+    words = "the finding has left the case before it was told"
+    ids = [entry.id for entry in gone]
+    if ids:
+        outbox.settle(connection, ids, state=outbox.DONE, action="suppressed", message=words, now=now)
+    return [entry for entry in batch if entry not in gone]
+
+
+def case_at(connection: Connection, address: Address) -> Case | None:
+    """Return the case whose ticket is, or is to come, at an address of ours."""
+    return cases.by_correlations(connection, [address.correlation_id]).get(address.correlation_id)
 
 
 def coming(

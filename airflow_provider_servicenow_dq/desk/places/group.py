@@ -82,27 +82,40 @@ def heading(payload: dict[str, Any], address: Address, count: int) -> str:
     )
 
 
-def new_fields(payloads: Sequence[dict[str, Any]], address: Address, description: str) -> dict[str, str]:
-    """Return the columns of a new ticket for several anomalies; the severest one's, where they differ."""
+def new_fields(
+    payloads: Sequence[dict[str, Any]], address: Address, description: str, *, title: str | None = None
+) -> dict[str, str]:
+    """Return the columns of a new ticket for several anomalies; the severest one's, where they differ.
+
+    :param title: Where the columns bring none; by default one that says how many they are.
+    """
     severest = max(payloads, key=lambda payload: Anomaly.model_validate(payload["anomaly"]).severity.rank)
     keys = {payload["key"] for payload in payloads}
     fields = {**severest["fields"], "description": description}
     if not severest.get("titled") or is_rollup(address):
-        title = f"Data quality: {heading(severest, address, len(keys))}"
+        title = title or f"Data quality: {heading(severest, address, len(keys))}"
         fields["short_description"] = cut(harmless(one_line(title)), COLUMN_LENGTHS["short_description"])
     return fields
 
 
 def pages(
-    payloads: Sequence[dict[str, Any]], address: Address, *, namespace: str, first: bool, suffix: str = ""
+    payloads: Sequence[dict[str, Any]],
+    address: Address,
+    *,
+    namespace: str,
+    first: bool,
+    suffix: str = "",
+    words: str = "",
 ) -> list[str]:
-    """Return the list of anomalies, each once: description and work notes, or (not ``first``) notes only."""
+    """Return the list of anomalies, each once: description and work notes, or (not ``first``) notes only.
+
+    :param words: What whoever opened a case said of it.
+    """
     unique = {payload["key"]: payload for payload in payloads}
     head = heading(payloads[0], address, len(unique)) + suffix
     anomalies = [Anomaly.model_validate(payload["anomaly"]) for payload in unique.values()]
     recorded_at = datetime.fromisoformat(payloads[0]["recorded_at"])
     if is_case(address) and first:
-        words = next((payload["words"] for payload in payloads if payload.get("words")), "")
         return findings.first_pages(
             anomalies, namespace=namespace, heading=head, words=words, now=recorded_at
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.desk.places import group
-from airflow_provider_servicenow_dq.store import links, outbox, tickets
+from airflow_provider_servicenow_dq.store import cases, links, outbox, tickets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +34,13 @@ def home(own: Address, linked: Sequence[links.Link], states: States) -> Address:
 def staying(connection: Connection, batch: Sequence[Entry], ticket: Ticket | None) -> Sequence[Entry]:
     """Send reports home whose anomaly a person had linked to a ticket that is no place for them any more."""
     leaving: dict[str, list[int]] = {}
+    in_case = _of_case(connection, batch)
     for entry in batch:
         own = entry.payload.get("own", entry.address.correlation_id)
         # What may have opened a ticket here may still arrive.
         under_way = entry.write is not None and entry.write["op"] == "create"
         at_home = own == entry.address.correlation_id or group.is_rollup(entry.address)
-        if at_home or under_way or entry.key is None:
+        if at_home or under_way or entry.key is None or entry.key in in_case:
             continue
         is_open = ticket is not None and tickets.is_open(
             ticket, states_in(entry.payload, entry.address.table)
@@ -50,6 +51,15 @@ def staying(connection: Connection, batch: Sequence[Entry], ticket: Ticket | Non
         outbox.move(connection, ids, batch[0].address._replace(correlation_id=own))
     gone = {entry_id for ids in leaving.values() for entry_id in ids}
     return [entry for entry in batch if entry.id not in gone]
+
+
+def _of_case(connection: Connection, batch: Sequence[Entry]) -> set[str]:
+    """Return the keys of those findings of a batch that are in the case of its address."""
+    address = batch[0].address
+    if not group.is_case(address):
+        return set()
+    found = cases.of_findings(connection, [entry.key for entry in batch if entry.key])
+    return {key for key, case in found.items() if case.address == address}
 
 
 def was_unlinked(connection: Connection, entry: Entry, ticket: Ticket) -> bool:

@@ -14,7 +14,6 @@ from airflow_provider_servicenow_dq.store import cases, exclusive, outbox, recor
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
 from airflow_provider_servicenow_dq.store.outbox import Draft
 from airflow_provider_servicenow_dq.tickets import notes
-from airflow_provider_servicenow_dq.tickets.states import states_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.desk.crew import Crew
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
-    from airflow_provider_servicenow_dq.tickets.states import States
 
 
 #: Kinds of entries that say that an anomaly belongs on a ticket.
@@ -41,6 +39,7 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     """
     linking = [entry for entry in entries if entry.kind in _LINKING and UNLINKED_SINCE not in entry.payload]
     moving = {entry.key: entry for entry in linking if entry.key and _is_exclusive(entry)}
+    strayed: set[str] = set()
     if moving:
         strayed = _keep_cases(connection, ticket, moving, now=now)
         linking = [entry for entry in linking if entry.key not in strayed]
@@ -50,16 +49,20 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     tickets.link(connection, ticket.id, by_report, now=now)
     tickets.link(connection, ticket.id, on_purpose, now=now, by_person=True)
     if not moving:
+        drafts = (
+            close_empty(connection, ticket, rules=_rules(connection, ticket, entries[0])) if strayed else []
+        )
+        outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
         return
     taken = _take_from_others(connection, ticket, moving)
     # In the order in which they were recorded.
     left = {key: taken[key] for key in moving if key in taken}
-    drafts = list(_drafts(ticket, moving, left))
+    drafts = list(_drafts(connection, ticket, moving, left))
     first = next(iter(moving.values()), None)
     if first is not None:
         others = {each.id: each for them in left.values() for each in them if each.address != ticket.address}
         for other in others.values():
-            drafts += close_empty(connection, other, rules=_rules(other, first))
+            drafts += close_empty(connection, other, rules=_rules(connection, other, first))
     outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
 
 
@@ -67,7 +70,7 @@ def _take_from_others(
     connection: Connection, ticket: Ticket, moving: Mapping[str, Entry]
 ) -> dict[str, list[Ticket]]:
     """Cut the links of anomalies to other tickets: of this instance, findings those of any."""
-    findings = {key for key, entry in moving.items() if _anomaly(entry).kind is Kind.SECURITY_FINDING}
+    findings = {key for key, entry in moving.items() if _is_finding(entry)}
     rest = moving.keys() - findings
     return {
         **exclusive.take_from_others(connection, ticket, findings, everywhere=True),
@@ -84,7 +87,7 @@ def _keep_cases(
     one.
     """
     of_cases = {key: entry.payload["case"] for key, entry in moving.items() if entry.payload.get("case")}
-    others = [key for key in moving if key not in of_cases]
+    others = [key for key, entry in moving.items() if key not in of_cases and _is_finding(entry)]
     if others:
         here = cases.of_ticket(connection, ticket.address, ticket.sys_id)
         if here is not None:
@@ -101,7 +104,9 @@ def _keep_cases(
     for where, keys in gone.items():
         first = moving[keys[0]]
         texts = notes.left_pages([_anomaly(moving[key]) for key in keys], number=where)
-        drafts += _pages(ticket, f"{first.id}|{ticket.sys_id}|strayed", texts, _rules(ticket, first))
+        drafts += _pages(
+            ticket, f"{first.id}|{ticket.sys_id}|strayed", texts, _rules(connection, ticket, first)
+        )
     if drafts:
         first = next(iter(moving.values()))
         outbox.record(connection, drafts, recorded_by=first.recorded_by, now=now)
@@ -147,8 +152,9 @@ def leave(
 
     :param where: Key of the case that they are in now; empty for none.
     :param by: Who has recorded it.
-    :param rules: What a project says of the ticket's table.
+    :param rules: What a project says of the ticket's table, unless its own is known.
     """
+    rules = _own_rules(connection, ticket) or rules
     states = states_in(rules, ticket.address.table)
     if ticket.state == tickets.UNKNOWN or states.is_ended(ticket.state):
         return  # nothing can be written on it any more
@@ -186,12 +192,19 @@ def noted_on(entry: Entry, known: Sequence[Ticket]) -> Ticket:
     return next((ticket for ticket in known if ticket.sys_id == entry.payload.get("sys_id")), known[0])
 
 
+def _is_finding(entry: Entry) -> bool:
+    return _anomaly(entry).kind is Kind.SECURITY_FINDING
+
+
 def _is_exclusive(entry: Entry) -> bool:
     return bool(entry.payload.get("exclusive"))
 
 
 def _drafts(
-    ticket: Ticket, moving: Mapping[str, Entry], left: Mapping[str, Sequence[Ticket]]
+    connection: Connection,
+    ticket: Ticket,
+    moving: Mapping[str, Entry],
+    left: Mapping[str, Sequence[Ticket]],
 ) -> Iterator[Draft]:
     """Yield the notes: one for each ticket that was left, and those for the one that was joined."""
     first = next(iter(moving.values()))
@@ -207,18 +220,26 @@ def _drafts(
             joining.append((_anomaly(moving[key]), ", ".join(elsewhere)))
     for ticket_id, keys in leaving.items():
         other = before[ticket_id]
-        if other.state == tickets.UNKNOWN or _states(other, ticket, first).is_ended(other.state):
+        rules = _rules(connection, other, first)
+        if other.state == tickets.UNKNOWN or states_in(rules, other.address.table).is_ended(other.state):
             continue  # nothing can be written on it any more
         anomalies = [_anomaly(moving[key]) for key in keys]
         texts = notes.left_pages(anomalies, number=_number(ticket, other))
-        yield from _pages(other, f"{first.id}|{other.sys_id}", texts, _rules(other, first))
+        yield from _pages(other, f"{first.id}|{other.sys_id}", texts, rules)
     joined = notes.joined_pages(joining)
-    yield from _pages(ticket, f"{first.id}|{ticket.sys_id}", joined, _rules(ticket, first))
+    yield from _pages(ticket, f"{first.id}|{ticket.sys_id}", joined, _rules(connection, ticket, first))
 
 
-def _rules(ticket: Ticket, entry: Entry) -> dict[str, Any]:
-    """Return what an entry's project says of a ticket's table."""
-    return rules_in(entry.payload) if _are_alike(ticket.address, entry.address) else {}
+def _rules(connection: Connection, ticket: Ticket, entry: Entry) -> dict[str, Any]:
+    """Return what its project says of a ticket's table: not always that of an entry for another ticket."""
+    alike = _are_alike(ticket.address, entry.address)
+    return _own_rules(connection, ticket) or (rules_in(entry.payload) if alike else {})
+
+
+def _own_rules(connection: Connection, ticket: Ticket) -> dict[str, Any]:
+    """Return the rules by which somebody came to a ticket last; nothing where that was pruned."""
+    newest = recorded.newest_at(connection, ticket.address, kinds=_LINKING)
+    return rules_in(newest.payload) if newest is not None else {}
 
 
 def _are_alike(one: Address, other: Address) -> bool:
@@ -236,11 +257,6 @@ def _pages(ticket: Ticket, name: str, texts: Sequence[str], rules: Mapping[str, 
     for number, text in enumerate(texts, start=1):
         payload = {"sys_id": ticket.sys_id, "text": text, **rules}
         yield Draft(ticket.address, f"move|{name}|page {number}", outbox.MOVE, payload)
-
-
-def _states(other: Ticket, ticket: Ticket, entry: Entry) -> States:
-    same = _are_alike(other.address, ticket.address)
-    return states_in(entry.payload, other.address.table) if same else states_of(other.address.table)
 
 
 def _anomaly(entry: Entry) -> Anomaly:

@@ -44,6 +44,7 @@ def follow(connection: Connection, changed: Iterable[Changed], *, now: datetime)
         if each.field == "assigned_to" or (each.field == "priority" and each.new in _PRIORITIES)
     ]
     known = cases.of_tickets(connection, ((each.address, each.sys_id) for each in wanted))
+    cases.lock(connection, [case.id for case in known.values()])
     newest = tickets.at(connection, {address for address, _ in known})
     for each in wanted:
         case = known.get((each.address, each.sys_id))

@@ -103,7 +103,7 @@ def _report_step(
     run: str,
 ) -> Step | None:
     ticket = known[0] if known else None
-    batch = homes.staying(connection, batch, ticket)
+    batch = along.staying(connection, homes.staying(connection, batch, ticket), now=desk.now())
     if not batch:
         return None
     decision, sighting, newcomers = _decided(connection, desk, batch, ticket, address, run)
@@ -188,8 +188,10 @@ def _create(
     payloads = [{**entry.payload, "key": entry.key, "fields": _fields(entry, names)} for entry in batch]
     fields = payloads[0]["fields"]
     if group.holds_many(address):
-        first, *rest = group.pages(payloads, address, namespace=desk.namespace, first=True)
-        fields = group.new_fields(payloads, address, first)
+        case = along.case_at(connection, address) if group.is_case(address) else None
+        words = case.description if case else ""
+        first, *rest = group.pages(payloads, address, namespace=desk.namespace, first=True, words=words)
+        fields = group.new_fields(payloads, address, first, title=case.title if case else None)
         if group.is_case(address) and rest:
             # With the create itself: fifty findings cost one request.
             fields[notes.WORK_NOTES] = rest.pop(0)
