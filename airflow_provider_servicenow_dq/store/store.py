@@ -73,15 +73,16 @@ class Store:
 
         :raises StoreError: If the database cannot be opened.
         """
-        with self._ready_engine().connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            connection.execution_options(only_reads=True)
-            try:
+        engine = self._ready_engine()
+        try:
+            with engine.connect() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                connection.execution_options(only_reads=True)
                 with connection.begin():
                     yield connection
-            except sa.exc.OperationalError as error:
-                raise StoreError(f"{self!r} cannot be used: {error.orig}") from error
+        except sa.exc.OperationalError as error:
+            raise StoreError(f"{self!r} cannot be used: {error.orig}") from error
 
     def revision(self) -> str | None:
         """Return the schema that the database has now, None if it has none; nothing is made or migrated.

@@ -37,3 +37,13 @@ def test_a_url_that_cannot_be_read_is_refused_without_showing_it(url):
 
 def test_a_password_is_never_shown():
     assert "4711" not in repr(Store("postgresql+psycopg2://u:s3cret-4711@host/db"))
+
+
+def test_a_database_that_went_away_since_is_told_as_such_to_whoever_reads(postgres):
+    url = postgres.new_database()
+    store = Store(url)
+    store.upgrade()
+    postgres.drop_database(url)
+
+    with pytest.raises(StoreError, match="cannot be used"), store.snapshot():
+        pass
