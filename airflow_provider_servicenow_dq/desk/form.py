@@ -7,6 +7,7 @@ system are, and the answer says so. A form is there in any case.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.client.table import TableApi
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.projects.project import Project
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 1
 
@@ -101,7 +104,9 @@ def form_specification(
         with desk.store.snapshot() as connection:
             kept = offer_of(forms.get(connection, desk.host, table, kept_as(language)))
     except StoreError as error:
-        notes.append(f"The store could not be read: {error}")
+        # Whoever may see a form need not know where the store is.
+        log.warning("What forms show could not be read: %s", error)
+        notes.append("The store cannot be read now; the log says why")
     offer = kept
     if kept is None or refresh or not is_fresh(kept, desk.now()):
         try:
@@ -209,5 +214,6 @@ def _keep(desk: Desk, offer: Offer, table: str, language: str) -> list[str]:
                 connection, desk.host, table, kept_as(language), offer.content(), read_at=desk.now()
             )
     except StoreError as error:
-        return [f"The store could not be written: {error}"]
+        log.warning("What forms show could not be kept: %s", error)
+        return ["The store cannot be written now; the log says why"]
     return []

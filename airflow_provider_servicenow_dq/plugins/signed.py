@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
 
-from airflow_provider_servicenow_dq.plugins.reach import webhook_secret
+from airflow_provider_servicenow_dq.plugins.reach import CONN_ID, webhook_secret
 from airflow_provider_servicenow_dq.plugins.routing import GuardedRoute
 
 if TYPE_CHECKING:
@@ -45,10 +45,12 @@ class SignedRoute(GuardedRoute):
         if not is_near(timestamp, now=time.time()) or not signature:
             raise _unknown()
         conn_id = request.query_params.get("servicenow_conn_id")
+        if conn_id is not None and not re.fullmatch(CONN_ID, conn_id):
+            raise _unknown()
+        # Read in any case: else how a large body is refused tells which connections have a secret.
+        body = await request.body()
         secret = await run_in_threadpool(webhook_secret, conn_id)
-        if not secret or not is_signed(
-            await request.body(), secret, timestamp=timestamp, signature=signature
-        ):
+        if not secret or not is_signed(body, secret, timestamp=timestamp, signature=signature):
             raise _unknown()
         return f"servicenow:{conn_id or ''}"
 

@@ -47,7 +47,9 @@ class Store:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Store({self._url.render_as_string(hide_password=True)!r})"
+        # What libpq reads of the query may be a password, too.
+        known = {name: value for name, value in self._url.query.items() if "password" not in name}
+        return f"Store({self._url.set(query=known).render_as_string(hide_password=True)!r})"
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:

@@ -188,10 +188,13 @@ def test_the_password_of_the_store_is_not_told(ask, sandbox, monkeypatch, caplog
     for url in (
         f"postgresql://user:{SECRETS['store']}@127.0.0.1:9/db",
         f"postgresql://user:{SECRETS['store']}@127.0.0.1:port/db",
+        f"postgresql://user@127.0.0.1:9/db?password={SECRETS['store']}",
         f"mysql://user:{SECRETS['store']}@127.0.0.1:9/db",
         f"nothing {SECRETS['store']}",
     ):
         monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__STORE", url)
         answer = ask("GET", LINK)
         assert answer.status_code == 503
-        assert MARK not in answer.text + caplog.text
+        form = ask("GET", f"{TICKETING}/form-specification")
+        assert MARK not in answer.text + caplog.text + form.text
+        assert "127.0.0.1:9" not in answer.text + form.text

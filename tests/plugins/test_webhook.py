@@ -240,6 +240,25 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(auth_settings, sandbox,
     assert len(unread) == (3 if is_announced else 1)
 
 
+def test_a_large_body_does_not_tell_whether_a_connection_has_a_secret(auth_settings, sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url))
+    _, headers = message()
+
+    assert statuses_of(create_app(), PATH, {**headers, "Content-Length": str(LARGEST_BODY + 1)}, [])[0] == 413
+
+
+@pytest.mark.parametrize("conn_id", ["../../secret", "a b", "", "x" * 251])
+def test_what_is_no_name_of_a_connection_is_not_looked_up(instance, monkeypatch, conn_id):
+    asked = []
+    monkeypatch.setattr(plugins_signed, "webhook_secret", asked.append)
+    body, headers = signed(b"{}", str(int(time.time())))
+
+    answer = instance("POST", PATH, content=body, headers=headers, params={"servicenow_conn_id": conn_id})
+
+    assert answer.status_code == 401
+    assert not asked
+
+
 def test_a_length_that_nobody_could_send_is_too_large(auth_settings, sandbox):
     _, headers = message()
 
