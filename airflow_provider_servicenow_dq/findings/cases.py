@@ -258,15 +258,14 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
         exclusive.alone(connection)
         # What somebody has just moved to a project of which nobody knew stays where it was moved to.
         here = cases.of_findings(connection, known)
-        reached = [key for key, case in here.items() if case.project_id in of_cases]
-        left = cases.take_out(connection, reached)
-        involved = cases.by_ids(connection, set(left.values()))
-        for case in involved.values():
-            gone = {key: known[key] for key, owner in left.items() if owner == case.id}
+        left = {key: case for key, case in here.items() if case.project_id in of_cases}
+        cases.take_out(connection, left)
+        for case in {case.id: case for case in left.values()}.values():
+            gone = {key: known[key] for key, owner in left.items() if owner.id == case.id}
             recording.leave(connection, of_cases[case.project_id], gone, caller, where="")
         if left:
             now = next(iter(of_cases.values())).desk.now()
-            cases.touch(connection, left.values(), by=caller.user, now=now)
+            cases.touch(connection, [case.id for case in left.values()], by=caller.user, now=now)
     with store.snapshot() as connection:
         # What a try that died has left behind is of cases that its findings are no longer in.
         waiting = case_intents.left_by(connection, caller.run.task)

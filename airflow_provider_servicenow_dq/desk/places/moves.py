@@ -49,20 +49,18 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     tickets.link(connection, ticket.id, by_report, now=now)
     tickets.link(connection, ticket.id, on_purpose, now=now, by_person=True)
     if not moving:
-        drafts = (
-            close_empty(connection, ticket, rules=_rules(connection, ticket, entries[0])) if strayed else []
-        )
-        outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
+        if strayed:
+            drafts = close_empty(connection, ticket, rules=_rules(connection, ticket, entries[0]))
+            outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
         return
     taken = _take_from_others(connection, ticket, moving)
     # In the order in which they were recorded.
     left = {key: taken[key] for key in moving if key in taken}
     drafts = list(_drafts(connection, ticket, moving, left))
-    first = next(iter(moving.values()), None)
-    if first is not None:
-        others = {each.id: each for them in left.values() for each in them if each.address != ticket.address}
-        for other in others.values():
-            drafts += close_empty(connection, other, rules=_rules(connection, other, first))
+    first = next(iter(moving.values()))
+    others = {each.id: each for them in left.values() for each in them if each.address != ticket.address}
+    for other in others.values():
+        drafts += close_empty(connection, other, rules=_rules(connection, other, first))
     outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
 
 
@@ -226,8 +224,9 @@ def _drafts(
         anomalies = [_anomaly(moving[key]) for key in keys]
         texts = notes.left_pages(anomalies, number=_number(ticket, other))
         yield from _pages(other, f"{first.id}|{other.sys_id}", texts, rules)
-    joined = notes.joined_pages(joining)
-    yield from _pages(ticket, f"{first.id}|{ticket.sys_id}", joined, _rules(connection, ticket, first))
+    if joining:
+        joined = notes.joined_pages(joining)
+        yield from _pages(ticket, f"{first.id}|{ticket.sys_id}", joined, _rules(connection, ticket, first))
 
 
 def _rules(connection: Connection, ticket: Ticket, entry: Entry) -> dict[str, Any]:

@@ -228,9 +228,9 @@ def refused(
     """
     ids = [entry.id for entry in entries]
     address = entries[0].address
-    is_open = address in tickets.at(connection, [address])
+    has_ticket = address in tickets.at(connection, [address])
     # All in one go, before any is written: else two wait for each other.
-    there = [] if is_open else outbox.waiting(connection, address, locked=locked)
+    there = [] if has_ticket else outbox.waiting(connection, address, locked=locked)
     outbox.settle(connection, ids, state=outbox.DEAD, action=action, message=words, now=now)
     behind = [entry for entry in there if entry.state == outbox.PENDING and entry.id not in ids]
     blocked(connection, behind, behind_entry=entries[0])
