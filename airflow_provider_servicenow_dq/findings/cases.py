@@ -69,14 +69,15 @@ def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -
     of_items = [known[item.relationships.project.data.id] for item in items]
     store, now = of_items[0].desk.store, of_items[0].desk.now()
     by_project = {side.project.id: side for side in of_items}
+    request = repeats.Request.to(of_items, body, caller)
     with store.begin() as connection:
         exclusive.alone(connection)
         findings = _remember(connection, of_items[0], items)
-        opened = repeats.known(connection, body, caller, now=now)
+        opened = repeats.known(connection, request, now=now)
         refused = recording.refused(connection, opened or [])
         if opened is None:
-            opened = _open(connection, items, of_items, findings, caller)
-            repeats.remember(connection, body, caller, opened, now=now)
+            opened = _open(connection, request, of_items, findings)
+            repeats.remember(connection, request, opened, now=now)
         for case, entries in refused:
             recording.put_again(connection, by_project[case.project_id], case, entries, caller)
     return answer(store, opened, by_project, caller)
@@ -95,16 +96,14 @@ def _remember(
 
 def _open(
     connection: Connection,
-    items: Sequence[TicketToCreate | CaseToCreate],
+    request: repeats.Request,
     sides: Sequence[Side],
     findings: Sequence[Mapping[str, Anomaly]],
-    caller: Caller,
 ) -> list[Case]:
+    caller, names = request.caller, repeats.names(connection, request)
     drafts = [
         _draft(item, side, found, group.case_correlation(name))
-        for item, side, found, name in zip(
-            items, sides, findings, repeats.names(connection, items, caller), strict=True
-        )
+        for item, side, found, name in zip(request.items, sides, findings, names, strict=True)
     ]
     # All that are left by this request at once: who follows their tickets changes several, too.
     cases.lock(connection, cases.owners(connection, {key for found in findings for key in found}).values())
@@ -149,9 +148,10 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
     with store.snapshot() as connection:
         known = cases.of_ticket(connection, address, found.record["sys_id"])
     if known is not None and known.project_id != side.project.id:
-        # Of a project that is not there any more nobody knows rules.
+        # Of a project that is not there any more, or works elsewhere now, nobody knows rules for this ticket.
         with contextlib.suppress(NotFoundError):
-            side = sides(known.project_id)
+            own = sides(known.project_id)
+            side = own if own.desk.host == side.desk.host else side
     lookup.look(side.desk, [address], run=caller.run.dag_run)
     with store.begin() as connection:
         exclusive.alone(connection)
@@ -214,7 +214,8 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
     none.
 
     :param store: Where cases are.
-    :raises NotFoundError: If there is no such case, or its ticket was somebody else's and is gone.
+    :raises NotFoundError: If there is no such case, its ticket was somebody else's and is gone, or it is on
+        another instance than its project is worked on here.
     :raises BadRequestError: If the body is about another case, or its ticket is somebody else's and locked.
     """
     if body.data.id != case_id:
@@ -224,6 +225,7 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
     if case is None:
         raise NotFoundError("case not found")
     side = sides(case.project_id)
+    _refuse_elsewhere(side, case)
     theirs = case.address is not None and not group.is_case(case.address)
     if case.address is not None and theirs:
         lookup.look(side.desk, [case.address], run=caller.run.dag_run)
@@ -236,6 +238,18 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
             _refuse_locked(side, ticket, place="data.id")
         recording.put(connection, side, case, findings, caller, earlier=earlier)
     return answer(store, [case], {side.project.id: side}, caller)
+
+
+def _refuse_elsewhere(side: Side, case: Case) -> None:
+    """Refuse to work on a ticket where it is not.
+
+    :raises NotFoundError: If the side is that of another instance.
+    """
+    if case.address is not None and case.address.instance != side.desk.host:
+        raise NotFoundError(
+            f"case {case.key} has its ticket on {case.address.instance}, and this connection leads to "
+            f"{side.desk.host}: name the connection of that instance with servicenow_conn_id"
+        )
 
 
 def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: Caller) -> Answer:

@@ -79,18 +79,24 @@ def rehearsing(
     known: dict[str, Anomaly] = {}
     involved: list[Case] = []
     before: list[Case] | None = None
+    request = _request(sides, body, caller) if body is not None else None
     if store.revision() == HEAD:
         with store.snapshot() as connection:
             known = anomalies.contents(connection, keys)
-            before = repeats.known(connection, body, caller, now=utc_now()) if body is not None else None
+            before = repeats.known(connection, request, now=utc_now()) if request is not None else None
             owners = cases.owners(connection, keys).values()
             involved = [*cases.by_ids(connection, owners).values(), *(before or ())]
     with empty_memory() as memory:
         rehearsal = Rehearsal(memory, sides, finding_ids, caller.run, before or ())
         with memory.begin() as connection:
             know(connection, known.values(), namespace=namespace, now=utc_now())
-            if body is not None and before is not None:
-                repeats.remember(connection, body, caller, before, now=utc_now())
+            if request is not None and before is not None:
+                repeats.remember(connection, request, before, now=utc_now())
         for project in {case.project_id for case in involved}:
             rehearsal.side(project)
         yield rehearsal
+
+
+def _request(sides: Sides, body: CreateTickets | CreateCases, caller: Caller) -> repeats.Request:
+    named = {item.relationships.project.data.id for item in body.data}
+    return repeats.Request.to([sides(name) for name in named], body, caller)

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from airflow_provider_servicenow_dq.desk.places import group
 from airflow_provider_servicenow_dq.findings.asked import content_hash
@@ -14,14 +14,20 @@ from airflow_provider_servicenow_dq.findings.wrong import KeyReusedError
 from airflow_provider_servicenow_dq.store import cases, requests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
+    from typing import Self
 
     from pydantic import BaseModel
     from sqlalchemy.engine import Connection
 
-    from airflow_provider_servicenow_dq.findings.asked import CreateCases, CreateTickets
-    from airflow_provider_servicenow_dq.findings.parties import Caller
+    from airflow_provider_servicenow_dq.findings.asked import (
+        CaseToCreate,
+        CreateCases,
+        CreateTickets,
+        TicketToCreate,
+    )
+    from airflow_provider_servicenow_dq.findings.parties import Caller, Side
     from airflow_provider_servicenow_dq.store.cases import Case
 
 #: For how long an idempotency key is known.
@@ -31,70 +37,99 @@ SAME_KEY_FOR: Final = timedelta(hours=24)
 SAME_CONTENT_FOR: Final = timedelta(minutes=10)
 
 
-def known(
-    connection: Connection, body: CreateTickets | CreateCases, caller: Caller, *, now: datetime
-) -> list[Case] | None:
+class Request(NamedTuple):
+    """A request that must not be answered twice.
+
+    :param where: Instances and projects that it goes to: its body tells only their names, and which ones they
+        are depends on the connection.
+    """
+
+    body: CreateTickets | CreateCases
+    caller: Caller
+    where: str
+
+    @classmethod
+    def to(cls, sides: Iterable[Side], body: CreateTickets | CreateCases, caller: Caller) -> Self:
+        """Return a request to projects."""
+        places = {f"{side.desk.namespace}|{side.desk.host}|{side.project.id}" for side in sides}
+        return cls(body, caller, "\x1e".join(sorted(places)))
+
+    @property
+    def items(self) -> Sequence[TicketToCreate | CaseToCreate]:
+        """What is to be opened."""
+        return self.body.data
+
+    @property
+    def name(self) -> str:
+        """What only the same request is called."""
+        key, kind = self.caller.key, type(self.body).__name__
+        # Two users who choose the same key mean different things.
+        if key and not self.caller.is_task:
+            return _hash(kind, "key", self.caller.user, key)
+        return _hash(kind, "content", self.caller.user, key or "", self.content)
+
+    @property
+    def content(self) -> str:
+        """What it says, and to whom."""
+        return _hash(content_hash(self.body), self.where)
+
+
+def known(connection: Connection, request: Request, *, now: datetime) -> list[Case] | None:
     """Return the cases with which a request was answered before; None if it is a new one.
 
     :raises KeyReusedError: If its key came with another content.
     """
-    window = SAME_KEY_FOR if caller.key else SAME_CONTENT_FOR
-    before = requests.answered(connection, _name(body, caller), since=now - window)
+    key = request.caller.key
+    before = requests.answered(
+        connection, request.name, since=now - (SAME_KEY_FOR if key else SAME_CONTENT_FOR)
+    )
     if before is None:
-        return _opened_by(connection, body, caller) if caller.is_task else None
-    if before.content != content_hash(body):
-        raise KeyReusedError(f"the idempotency key {caller.key!r} came with another request before")
+        return _opened_by(connection, request) if request.caller.is_task else None
+    if before.content != request.content:
+        raise KeyReusedError(f"the idempotency key {key!r} came with another request before")
     found = cases.by_ids(connection, before.case_ids)
     return [found[case_id] for case_id in before.case_ids if case_id in found]
 
 
-def _opened_by(
-    connection: Connection, body: CreateTickets | CreateCases, caller: Caller
-) -> list[Case] | None:
+def _opened_by(connection: Connection, request: Request) -> list[Case] | None:
     """Return the cases that a task has opened, however long ago: all of them at once, or none."""
-    due = [group.case_correlation(_named(caller, number, item)) for number, item in enumerate(body.data)]
+    due = [group.case_correlation(_named(request, number, item)) for number, item in enumerate(request.items)]
     found = cases.by_correlations(connection, due)
     return [found[each] for each in due] if found.keys() >= set(due) else None
 
 
-def remember(
-    connection: Connection, body: BaseModel, caller: Caller, opened: Sequence[Case], *, now: datetime
-) -> None:
+def remember(connection: Connection, request: Request, opened: Sequence[Case], *, now: datetime) -> None:
     """Keep with which cases a request is answered, and forget what nobody repeats any more."""
     requests.forget(connection, before=now - SAME_KEY_FOR)
     ids = [case.id for case in opened]
-    requests.remember(connection, _name(body, caller), content_hash(body), ids, now=now)
+    requests.remember(connection, request.name, request.content, ids, now=now)
 
 
-def names(connection: Connection, items: Sequence[BaseModel], caller: Caller) -> list[str]:
+def names(connection: Connection, request: Request) -> list[str]:
     """Return 32 hex digits for each item that no other case has, by which its ticket is found again.
 
     With a key they are the same again for the same request, so that a store that was lost doubles nothing.
     """
     found: list[str] = []
-    for number, item in enumerate(items):
+    for number, item in enumerate(request.items):
         for times in itertools.count():
-            name = _named(caller, number, item, times)
+            name = _named(request, number, item, times)
             if name not in found and not cases.by_correlations(connection, [group.case_correlation(name)]):
                 found.append(name)
                 break
     return found
 
 
-def _named(caller: Caller, number: int, item: BaseModel, times: int = 0) -> str:
+def _named(request: Request, number: int, item: BaseModel, times: int = 0) -> str:
     """Return 32 hex digits for an item of a request; without a key they are random.
 
     :param times: How often the same was asked for before under a key that had been forgotten.
     """
+    caller = request.caller
     if not caller.key:
         return uuid.uuid4().hex
-    return _hash(caller.user, caller.key, str(number), content_hash(item), str(times))[:32]
-
-
-def _name(body: BaseModel, caller: Caller) -> str:
-    # Two users who choose the same key mean different things.
-    what = ("key", caller.user, caller.key) if caller.key else ("content", caller.user, content_hash(body))
-    return _hash(type(body).__name__, *what)
+    parts = (caller.user, caller.key, str(number), content_hash(item), request.where, str(times))
+    return _hash(*parts)[:32]
 
 
 def _hash(*parts: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from asking import Client, keys, members, ours, result_of, texts, ticket
 
@@ -9,9 +11,15 @@ from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.names import Names
 from airflow_provider_servicenow_dq.client.table import TableApi
 from airflow_provider_servicenow_dq.client.transport import Transport
+from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.findings import cases
+from airflow_provider_servicenow_dq.findings.asked import CreateTickets, read
+from airflow_provider_servicenow_dq.findings.wrong import KeyReusedError, NotFoundError
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
+from airflow_provider_servicenow_dq.store import tickets
+from airflow_provider_servicenow_dq.store.outbox import Address
 
 
 @pytest.fixture
@@ -21,6 +29,55 @@ def elsewhere(make_desk):
         with Transport(config) as transport:
             table_api = TableApi(transport)
             yield other, make_desk(config=config, table_api=table_api, names=Names(table_api))
+
+
+def test_the_same_words_to_another_instance_are_another_request(desk, sandbox, elsewhere):
+    other, far = elsewhere
+    here, there = (result_of(Client(each).create(ticket(1, title="same"))) for each in (desk, far))
+
+    assert here.sys_target_link != there.sys_target_link
+    assert [row["sys_id"] for row in ours(other)] == [there.sys_id]
+    assert members(far, there.sys_id) == keys(1)
+
+
+def test_a_key_that_came_to_another_instance_before_is_refused(desk, elsewhere):
+    other, far = elsewhere
+    Client(desk).create(ticket(1), key="once")
+
+    with pytest.raises(KeyReusedError):
+        Client(far).create(ticket(1), key="once")
+    assert ours(other) == []
+
+
+def test_a_task_whose_connection_leads_to_another_instance_now_opens_its_tickets_there(desk, elsewhere):
+    other, far = elsewhere
+    for each in (desk, far, far):
+        asked = Client(each)
+        caller = dataclasses.replace(asked.caller("a task and what it says"), is_task=True)
+        cases.create(read(CreateTickets, {"data": [ticket(1)]}), sides=asked.sides, caller=caller)
+
+    assert len(ours(other)) == 1
+
+
+def test_findings_are_not_attached_to_a_case_at_an_instance_where_its_ticket_is_not(desk, elsewhere):
+    """The same project of two connections: the ticket of the one must not seem to be gone at the other."""
+    _, far = elsewhere
+    theirs = far.table_api.create("incident", {"short_description": "by hand"})
+    (case,) = Client(far).attach(theirs["number"], 1).cases
+
+    with pytest.raises(NotFoundError, match=f"{far.host}.*servicenow_conn_id"):
+        Client(desk).attach_case(case.id, 2)
+    with desk.store.snapshot() as connection:
+        (ticket,) = tickets.by_ids(connection, [1]).values()
+    assert ticket.state != tickets.UNKNOWN
+    assert members(far, theirs["sys_id"]) == keys(1)
+
+
+def test_nobody_looks_for_a_ticket_on_another_instance(desk, elsewhere):
+    _, far = elsewhere
+
+    with pytest.raises(ValueError, match=f"{desk.host} has no tickets of {far.host}"):
+        lookup.look(desk, [Address(far.host, "incident", "dq:x")], run="")
 
 
 def test_a_finding_that_moves_to_another_instance_leaves_the_ticket_on_this_one(desk, sandbox, elsewhere):
