@@ -49,8 +49,11 @@ def look(desk: Desk, addresses: Iterable[Address], *, run: str) -> None:
 
     :param run: The DAG run that looks; tickets it finds for the first time are *adopted* in it.
     :raises NoKeyColumnError: If their table has no column by which tickets are found again.
+    :raises ValueError: If one is of another instance: there it would seem to be gone.
     """
     asked = list(dict.fromkeys(addresses))
+    if elsewhere := {address.instance for address in asked} - {desk.host}:
+        raise ValueError(f"{desk.host} has no tickets of {', '.join(sorted(elsewhere))}")
     for chunk in batches(asked, IDS_AT_ONCE):
         with desk.store.snapshot() as connection:
             known = tickets.at(connection, chunk)
