@@ -3,6 +3,7 @@
 * ServiceNowError
   - ServiceNowConfigError        the connection cannot work as written (also a ValueError)
     - UnknownProjectError          no project of that name belongs to the connection
+    - SeveralProjectsError         several projects fit where nobody has named one
   - AnomalyFormatError           a payload cannot be read; names the place (also a ValueError)
   - UnsafeQueryError             a condition that an encoded query cannot say exactly (also a ValueError)
   - NothingHappenedError         the instance did not act: repeat freely
@@ -62,6 +63,10 @@ class ServiceNowConfigError(ServiceNowError, ValueError):
 
 class UnknownProjectError(ServiceNowConfigError):
     """There is no project of that name, or it belongs to another connection."""
+
+
+class SeveralProjectsError(ServiceNowConfigError):
+    """Several projects fit where one is needed, and nobody has named one."""
 
 
 class AnomalyFormatError(ServiceNowError, ValueError):

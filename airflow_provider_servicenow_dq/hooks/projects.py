@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_servicenow_dq import settings
-from airflow_provider_servicenow_dq.exceptions import UnknownProjectError
+from airflow_provider_servicenow_dq.exceptions import SeveralProjectsError, UnknownProjectError
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.projects.loading import (
     find_project,
@@ -15,13 +15,12 @@ from airflow_provider_servicenow_dq.projects.loading import (
     read_projects_file,
     together,
 )
+from airflow_provider_servicenow_dq.projects.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow.sdk import Connection
-
-    from airflow_provider_servicenow_dq.projects.project import Project
 
 
 class Chosen(NamedTuple):
@@ -52,13 +51,10 @@ def choose(
         one that was asked for.
     :raises ServiceNowConfigError: If one of them makes no sense.
     """
-    find = find_connection or ServiceNowHook.get_connection
-    extra = _extra(find, servicenow_conn_id, needed=name is None)
-    own = load_projects(extra.get("projects"))
-    path = settings.projects_file()
-    project = find_project(together(own, read_projects_file(path)) if path else own, name)
+    projects = _Projects.read(servicenow_conn_id, find_connection, needed=name is None)
+    project = find_project(projects.all, name)
     conn_id = project.servicenow_conn_id or servicenow_conn_id
-    is_own = own.get(project.id) is project
+    is_own = projects.own.get(project.id) is project
     if not is_own and servicenow_conn_id not in {conn_id, *_defaults()}:
         raise UnknownProjectError(
             f"The task names the connection {servicenow_conn_id!r}, and its project {project.id!r} belongs "
@@ -66,6 +62,55 @@ def choose(
         )
     hook = ServiceNowHook(conn_id, find_connection=find_connection, patience_s=patience_s)
     return Chosen(hook, project)
+
+
+def choose_for(
+    table: str,
+    servicenow_conn_id: str,
+    name: str | None,
+    *,
+    find_connection: Callable[[str], Connection] | None = None,
+    patience_s: float | None = None,
+) -> Chosen:
+    """Return the project by whose rules the records of a table are followed, and the way to its instance.
+
+    That is the one that is named, if the table is its own; else the only one of that table, or any of several
+    that follow alike. What is built in stands for a table of which there is none.
+
+    :param name: Id or key; None to leave it to the table.
+    :raises UnknownProjectError: As :func:`choose` does.
+    :raises SeveralProjectsError: If projects of that table follow its records each in its own way.
+    :raises ServiceNowConfigError: If one of them makes no sense.
+    """
+    hook, named = choose(servicenow_conn_id, name, find_connection=find_connection, patience_s=patience_s)
+    projects = _Projects.read(servicenow_conn_id, find_connection, needed=False).all.values()
+    here = [
+        project
+        for project in projects
+        if project.table == table
+        and (project.servicenow_conn_id or servicenow_conn_id) == hook.servicenow_conn_id
+        and project != Project()
+    ]
+    if named.table == table and (name is not None or named in here):
+        return Chosen(hook, named)
+    if any((project.sync, project.status) != (here[0].sync, here[0].status) for project in here):
+        ids = ", ".join(repr(project.id) for project in here)
+        raise SeveralProjectsError(f"Several projects follow {table}: {ids}. Name one")
+    return Chosen(hook, here[0] if here else Project(table=table))
+
+
+class _Projects(NamedTuple):
+    own: Mapping[str, Project]
+    all: Mapping[str, Project]
+
+    @classmethod
+    def read(
+        cls, conn_id: str, find_connection: Callable[[str], Connection] | None, *, needed: bool
+    ) -> _Projects:
+        extra = _extra(find_connection or ServiceNowHook.get_connection, conn_id, needed=needed)
+        own = load_projects(extra.get("projects"))
+        path = settings.projects_file()
+        return cls(own, together(own, read_projects_file(path)) if path else own)
 
 
 def _defaults() -> set[str]:

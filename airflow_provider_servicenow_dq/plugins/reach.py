@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import traceback
 from http import HTTPStatus
@@ -16,11 +17,12 @@ from airflow_provider_servicenow_dq import settings
 from airflow_provider_servicenow_dq.exceptions import (
     ServiceNowConfigError,
     ServiceNowError,
+    SeveralProjectsError,
     UnknownProjectError,
 )
 from airflow_provider_servicenow_dq.hooks.desk import open_desk
 from airflow_provider_servicenow_dq.hooks.findings import open_sides
-from airflow_provider_servicenow_dq.hooks.projects import choose
+from airflow_provider_servicenow_dq.hooks.projects import choose, choose_for
 from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
 from airflow_provider_servicenow_dq.hooks.store import open_store
 from airflow_provider_servicenow_dq.plugins import problems
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.findings.parties import Sides
+    from airflow_provider_servicenow_dq.hooks.projects import Chosen
     from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.asked_for import Known
     from airflow_provider_servicenow_dq.store.store import Store
@@ -76,15 +79,24 @@ class Reach:
         self.project = project
 
     @contextlib.contextmanager
-    def open(self, *, only_reads: bool = False, needs_store: bool = True) -> Iterator[At]:
+    def open(
+        self, *, only_reads: bool = False, needs_store: bool = True, table: str | None = None
+    ) -> Iterator[At]:
         """Open the desk; whatever goes wrong in the block is told as HTTP tells it, without any secret.
 
         :param only_reads: Nothing of the store is changed.
         :param needs_store: Whether it is about what the store remembers, which must then be the one of all.
+        :param table: Whose records are followed; the project is then the one that does.
         :raises HTTPException: Whatever went wrong.
         """
         with self._telling() as secrets, contextlib.ExitStack() as stack:
-            yield self._opened(stack, secrets, only_reads=only_reads, needs_store=needs_store)
+            chosen = self._chosen(secrets, table)
+            try:
+                opening = open_desk(chosen.hook, needs_shared_store=needs_store, only_reads=only_reads)
+                desk = stack.enter_context(opening)
+            except ServiceNowConfigError as error:
+                raise NotReadyError(str(error)) from error
+            yield At(desk, chosen.project)
 
     @contextlib.contextmanager
     def open_sides(self) -> Iterator[Cases]:
@@ -134,16 +146,15 @@ class Reach:
             raise AirflowNotFoundException
         return self.servicenow_conn_id
 
-    def _opened(
-        self, stack: contextlib.ExitStack, secrets: Secrets, *, only_reads: bool, needs_store: bool
-    ) -> At:
+    def _chosen(self, secrets: Secrets, table: str | None) -> Chosen:
         conn_id = self._conn_id(secrets)
+        choosing = choose if table is None else functools.partial(choose_for, table)
         try:
-            chosen = choose(conn_id, self.project, find_connection=secrets.find, patience_s=_PATIENCE_S)
-            opening = open_desk(chosen.hook, needs_shared_store=needs_store, only_reads=only_reads)
-            return At(stack.enter_context(opening), chosen.project)
+            return choosing(conn_id, self.project, find_connection=secrets.find, patience_s=_PATIENCE_S)
         except UnknownProjectError:
             raise
+        except SeveralProjectsError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"{error} with ?project=") from error
         except ServiceNowConfigError as error:
             raise NotReadyError(str(error)) from error
 

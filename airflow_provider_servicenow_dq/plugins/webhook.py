@@ -20,7 +20,6 @@ from airflow_provider_servicenow_dq.desk.pull import pull_some
 from airflow_provider_servicenow_dq.findings.repeats import SAME_KEY_FOR
 from airflow_provider_servicenow_dq.plugins.params import ReachOf
 from airflow_provider_servicenow_dq.plugins.signed import SIGNATURE, SignedRoute
-from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import requests
 
 if TYPE_CHECKING:
@@ -66,15 +65,14 @@ class Heard(BaseModel):
 async def hear(request: Request, reach: ReachOf, body: Changed) -> Any:
     """Read records of which their instance tells that they have changed.
 
-    A message that has been heard is refused (409); one that could not be heard may come again.
+    They are followed by the rules of the named project, or of the only one of their table. A message that has
+    been heard is refused (409); one that could not be heard may come again.
     """
     signature = request.headers[SIGNATURE]
 
     def work() -> Heard:
-        with reach.open() as at, _once(at.desk, signature):
-            # The project's rules are those of its own table; of any other, what is built in.
-            rules = at.project if at.project.table == body.table else Project(table=body.table)
-            outcome = pull_some(at.desk, rules, body.sys_ids)
+        with reach.open(table=body.table) as at, _once(at.desk, signature):
+            outcome = pull_some(at.desk, at.project, body.sys_ids)
             return Heard(tickets=outcome.tickets, changes=outcome.changes)
 
     work_of_all: Work = request.app.state.work

@@ -36,7 +36,8 @@ def test_what_it_sends_is_heard_as_often_as_something_changes(
     for state in ("2", "3"):
         sandbox.act_as("beth.anglin", "incident", pulled_incident["sys_id"], {"state": state})
         sent = run(rule, pulled_incident["sys_id"])
-        path = urlsplit(sent["url"]).path.removeprefix(URL_PREFIX)
+        url = urlsplit(sent["url"])
+        path = f"{url.path.removeprefix(URL_PREFIX)}?{url.query}"
         answer = Asking(root, None)(sent["method"], path, content=sent["body"], headers=sent["headers"])
 
         assert (answer.status_code, answer.json()) == (200, {"tickets": 1, "changes": 1})

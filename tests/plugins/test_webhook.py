@@ -194,6 +194,56 @@ def test_what_is_not_signed_by_the_instance_is_not_heard(instance, incident, san
     assert len(sandbox.requests) == before
 
 
+OUT, BOTH = {"id": "team_a", "key": "A", "sync": "outbound"}, {"id": "team_b", "sync": "bidirectional"}
+OF_ANOTHER_TABLE = {"id": "problems", "table": "problem"}
+
+
+@pytest.fixture
+def projects(sandbox, monkeypatch):
+    """Give the connection some projects."""
+
+    def give(*found):
+        extra = {"webhook_secret": WEBHOOK_SECRET, "projects": found}
+        monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("found", "query", "due"),
+    [
+        ([OUT], "", "outbound"),
+        ([OUT, OF_ANOTHER_TABLE], "?project=problems", "outbound"),
+        ([OUT, OUT | {"id": "team_c", "key": "C"}], "", "outbound"),
+        ([OUT, BOTH], "?project=A", "outbound"),
+        ([OUT, BOTH], "?project=default", "bidirectional"),
+        ([OUT, {"id": "default", "close_code": "x"}], "", "bidirectional"),
+        ([OF_ANOTHER_TABLE], "", "bidirectional"),
+        ([OUT | {"servicenow_conn_id": "another"}], "", "bidirectional"),
+    ],
+)
+def test_tickets_are_followed_by_the_rules_of_their_project(
+    instance, incident, sandbox, projects, found, query, due
+):
+    projects(*found)
+    sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"work_notes": "on it"})
+
+    answer = tell(instance, incident["sys_id"], path=f"{PATH}{query}")
+
+    assert answer.status_code == 200
+    assert answer.json()["changes"] == (0 if due == "outbound" else 1)
+
+
+def test_where_several_projects_follow_a_table_differently_one_has_to_be_named(instance, incident, projects):
+    projects(OUT, BOTH)
+
+    answer = tell(instance, incident["sys_id"])
+
+    assert answer.status_code == 400
+    assert "'team_a', 'team_b'" in words_of(answer)
+    assert "?project=" in words_of(answer)
+
+
 @pytest.mark.parametrize("stamp", ["", "now", "-1", "1e9", "9" * 5000, "٣"])
 def test_a_timestamp_that_is_none_is_not_heard_and_asks_for_no_connection(instance, monkeypatch, stamp):
     asked = []
