@@ -53,6 +53,8 @@ def create_app(work: Work | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.work = work or Work()
+    # Apart from that, for whoever has not shown yet who they are must not hold up those who have.
+    app.state.lookups = Work(threads=2, limit_s=5, name="servicenow-dq-secrets")
     problems.install(app)
     # Not by include_router: since FastAPI 0.139 the routes are then hidden behind routers, and whoever goes
     # through an application's routes (its guards' test, the answer to a wrong method) finds none.

@@ -7,6 +7,7 @@ The signature is the base64 of ``HMAC-SHA256(secret, timestamp + "." + body)``, 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import re
@@ -15,13 +16,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from fastapi import HTTPException
-from starlette.concurrency import run_in_threadpool
 
 from airflow_provider_servicenow_dq.plugins.reach import CONN_ID, webhook_secret
 from airflow_provider_servicenow_dq.plugins.routing import GuardedRoute
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from airflow_provider_servicenow_dq.plugins.work import Work
 
 SIGNATURE: Final = "X-ServiceNow-DQ-Signature"
 TIMESTAMP: Final = "X-ServiceNow-DQ-Timestamp"
@@ -38,7 +40,8 @@ class SignedRoute(GuardedRoute):
     async def admit(self, request: Request) -> str:
         """Return the connection of the instance that asks.
 
-        :raises HTTPException: 401 if it cannot be told that it is the instance, whatever the reason.
+        :raises HTTPException: 401 if it cannot be told that it is the instance, whatever the reason; 503
+            while nobody can be asked for its secret.
         """
         timestamp, signature = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
         # Looked at first: whoever has nothing to show makes nobody look up a connection.
@@ -49,7 +52,8 @@ class SignedRoute(GuardedRoute):
             raise _unknown()
         # Read in any case: else how a large body is refused tells which connections have a secret.
         body = await request.body()
-        secret = await run_in_threadpool(webhook_secret, conn_id)
+        lookups: Work = request.app.state.lookups
+        secret = await lookups.run(f"secret of {conn_id}", functools.partial(webhook_secret, conn_id))
         if not secret or not is_signed(body, secret, timestamp=timestamp, signature=signature):
             raise _unknown()
         return f"servicenow:{conn_id or ''}"

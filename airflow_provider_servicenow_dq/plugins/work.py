@@ -34,11 +34,14 @@ LIMIT_S: Final = 10.0
 KEPT_S: Final = 30.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
+    name: str
+    by: str
     future: Future[Any]
     waiting: int = 0
     ended_at: float | None = field(default=None)
+    is_overtaken: bool = False
 
     def end(self, _: Future[Any]) -> None:
         self.ended_at = time.monotonic()
@@ -48,25 +51,35 @@ class Work:
     """Runs work in a few threads. Of one process; any of its event loops may use it.
 
     Work whose request was given up goes on. Whoever asks for the same meanwhile, or shortly after, gets its
-    outcome and starts nothing; only failures are not kept.
+    outcome and starts nothing; only failures are not kept. After another change by the same person it is done
+    again, for what came of it may not be so any more.
 
     :param limit_s: Longest that somebody waits, in seconds.
     """
 
-    def __init__(self, *, threads: int = THREADS, waiting: int = WAITING, limit_s: float = LIMIT_S) -> None:
-        self._pool = ThreadPoolExecutor(threads, "servicenow-dq-rest")
+    def __init__(
+        self,
+        *,
+        threads: int = THREADS,
+        waiting: int = WAITING,
+        limit_s: float = LIMIT_S,
+        name: str = "servicenow-dq-rest",
+    ) -> None:
+        self._pool = ThreadPoolExecutor(threads, name)
         self._most = threads + waiting
         self._limit_s = limit_s
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: list[_Job] = []
         self._lock = threading.Lock()
 
-    async def run(self, name: str, work: Callable[[], T]) -> T:
+    async def run(self, name: str, work: Callable[[], T], *, by: str = "", writes: bool = False) -> T:
         """Return what comes of some work.
 
         :param name: Two of the same name are the same work.
+        :param by: Who asks for it.
+        :param writes: It changes something.
         :raises HTTPException: 503 if there is too much to do, or it takes too long.
         """
-        job = self._join(name, work)
+        job = self._join(name, work, by, writes=writes)
         try:
             outcome = asyncio.wrap_future(job.future)
             # A failure that comes when nobody waits any more is nobody's.
@@ -75,40 +88,47 @@ class Work:
             if outcome.done():
                 return cast("T", outcome.result())
         finally:
-            self._leave(name, job)
+            self._leave(job)
         raise later(
             HTTPStatus.SERVICE_UNAVAILABLE,
             f"It takes longer than {self._limit_s:g} s. What was begun goes on; the same request finds it",
             None,
         )
 
-    def _join(self, name: str, work: Callable[[], Any]) -> _Job:
+    def _join(self, name: str, work: Callable[[], Any], by: str, *, writes: bool) -> _Job:
         with self._lock:
             self._forget()
-            job = self._jobs.get(name)
+            job = next((each for each in self._jobs if each.name == name and not each.is_overtaken), None)
             if job is None:
-                if sum(not each.future.done() for each in self._jobs.values()) >= self._most:
+                if sum(not each.future.done() for each in self._jobs) >= self._most:
                     raise later(HTTPStatus.SERVICE_UNAVAILABLE, "Too much is under way already", None)
-                job = self._jobs[name] = _Job(self._pool.submit(work))
+                job = _Job(name, by, self._pool.submit(work))
                 job.future.add_done_callback(job.end)
+                self._jobs.append(job)
+            if writes:
+                for other in self._jobs:
+                    other.is_overtaken |= other.by == by and other is not job
             job.waiting += 1
             return job
 
-    def _leave(self, name: str, job: _Job) -> None:
+    def _leave(self, job: _Job) -> None:
         with self._lock:
             job.waiting -= 1
             # What has not begun when nobody waits for it need not begin.
-            if not job.waiting and (job.future.done() or job.future.cancel()) and self._jobs.get(name) is job:
-                del self._jobs[name]
+            if not job.waiting and (job.future.done() or job.future.cancel()) and job in self._jobs:
+                self._jobs.remove(job)
 
     def _forget(self) -> None:
         oldest = time.monotonic() - KEPT_S
-        for name, job in list(self._jobs.items()):
-            if job.waiting or not job.future.done():
-                continue
-            failed = job.future.cancelled() or job.future.exception() is not None
-            if failed or (job.ended_at is not None and job.ended_at < oldest):
-                del self._jobs[name]
+        self._jobs = [job for job in self._jobs if job.waiting or not _is_over(job, oldest)]
+
+
+def _is_over(job: _Job, oldest: float) -> bool:
+    """Whether nobody needs the outcome of some work any more that nobody waits for."""
+    if not job.future.done():
+        return False
+    failed = job.future.cancelled() or job.future.exception() is not None
+    return failed or job.is_overtaken or (job.ended_at is not None and job.ended_at < oldest)
 
 
 async def run(request: Request, work: Callable[[], T]) -> T:
@@ -116,8 +136,9 @@ async def run(request: Request, work: Callable[[], T]) -> T:
 
     :raises HTTPException: 503 if there is too much to do, or it takes too long.
     """
+    by = str(request.state.asked_by)
     parts = (
-        str(request.state.asked_by).encode(),
+        by.encode(),
         request.method.encode(),
         str(request.url).encode(),
         request.headers.get("Idempotency-Key", "").encode(),
@@ -125,4 +146,4 @@ async def run(request: Request, work: Callable[[], T]) -> T:
     )
     name = hashlib.sha256(b"\x1f".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
     pool: Work = request.app.state.work
-    return await pool.run(name, work)
+    return await pool.run(name, work, by=by, writes=request.method != "GET")

@@ -12,7 +12,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from rest_server import WEBHOOK_SECRET, Asking, airflow_with, connection_to, statuses_of, words_of
+from rest_server import TICKETING, WEBHOOK_SECRET, Asking, airflow_with, connection_to, statuses_of, words_of
 
 from airflow_provider_servicenow_dq.desk.pull import pull
 from airflow_provider_servicenow_dq.desk.pulling import taking
@@ -270,6 +270,30 @@ def test_without_a_good_secret_nothing_is_heard(instance, incident, sandbox, mon
     monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
 
     assert tell(instance, incident["sys_id"], secret=secret or "").status_code == 401
+
+
+def test_whoever_makes_secrets_be_looked_up_holds_up_nobody_else(root, incident, monkeypatch):
+    """A secrets backend that hangs, and somebody without a login who asks and asks."""
+    go, asked, threads = threading.Event(), [], []
+
+    def hang(conn_id):
+        asked.append(conn_id)
+        threads.append(threading.current_thread().name)
+        go.wait(20)
+
+    monkeypatch.setattr(plugins_signed, "webhook_secret", hang)
+    with ThreadPoolExecutor(30) as pool:
+        paths = [f"{PATH}?servicenow_conn_id=c{number}" for number in range(30)]
+        waiting = [pool.submit(tell, Asking(root, None), incident["sys_id"], path=path) for path in paths]
+        while sum(each.done() for each in waiting) < 30 - 2 - 16:
+            time.sleep(0.05)
+        reading = Asking(root, "admin")("GET", f"{TICKETING}/tickets/search", params={"query": "orders"})
+        go.set()
+        statuses = [each.result().status_code for each in waiting]
+
+    assert reading.status_code == 200
+    assert (statuses.count(503), statuses.count(401)) == (12, 18)
+    assert {name.rpartition("_")[0] for name in threads} == {"servicenow-dq-secrets"}
 
 
 @pytest.mark.parametrize("sys_ids", [[], ["x"], ["f" * 32] * 101])

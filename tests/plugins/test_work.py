@@ -109,6 +109,37 @@ def test_what_has_not_begun_when_nobody_waits_any_more_is_never_begun():
     assert late.begun == 0
 
 
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_after_another_change_by_the_same_person_the_same_is_done_again(has_ended):
+    """Put here, given up; put there; put here again: it has to be here at the end, and seen there."""
+    work, asked = Work(limit_s=0.05), {"by": "ann", "writes": True}
+    here, there, meanwhile = Slow(), Slow(), Slow()
+    assert asyncio.run(outcomes(work.run("here", here, **asked))) == [503]
+    assert asyncio.run(outcomes(work.run("where", meanwhile, by="ann"))) == [503]
+    if has_ended:
+        here.go.set()
+        meanwhile.go.set()
+        time.sleep(0.1)
+    there.go.set()
+    assert asyncio.run(outcomes(work.run("there", there, **asked))) == [1]
+    for slow in (here, meanwhile):
+        slow.go.set()
+
+    assert asyncio.run(outcomes(work.run("here", here, **asked))) == [2]
+    assert asyncio.run(outcomes(work.run("where", meanwhile, by="ann"))) == [2]
+
+
+@pytest.mark.parametrize("other", [{"by": "bob", "writes": True}, {"by": "ann", "writes": False}])
+def test_what_others_change_and_what_nobody_changes_is_no_reason_to_do_it_again(other):
+    work, slow = Work(limit_s=0.05), Slow()
+    assert asyncio.run(outcomes(work.run("here", slow, by="ann", writes=True))) == [503]
+    slow.go.set()
+    time.sleep(0.1)
+    assert asyncio.run(outcomes(work.run("other", lambda: "done", **other))) == ["done"]
+
+    assert asyncio.run(outcomes(work.run("here", slow, by="ann", writes=True))) == [1]
+
+
 def test_a_failure_is_not_kept_for_the_next():
     work = Work(limit_s=0.05)
     go, tried = threading.Event(), []
@@ -158,3 +189,19 @@ def test_what_was_given_up_leaves_neither_threads_nor_connections_behind(root, s
         assert time.monotonic() < deadline, opened
         time.sleep(0.05)
     assert impatient("GET", "/openapi.json").status_code == 200
+
+
+def test_a_request_that_changes_something_is_known_as_one(root, sandbox, report, monkeypatch):
+    seen = []
+    run = Work.run
+
+    async def noted(self, name, work, **asked):
+        seen.append(asked)
+        return await run(self, name, work, **asked)
+
+    monkeypatch.setattr(Work, "run", noted)
+    anomaly = report(ticket=False)["fingerprint"]
+    Asking(root, "admin")("GET", f"{TICKETING}/form-specification")
+    Asking(root, "oper")("POST", f"{TICKETING}/anomalies/{anomaly}/tickets", json={})
+
+    assert seen == [{"by": "admin", "writes": False}, {"by": "oper", "writes": True}]
