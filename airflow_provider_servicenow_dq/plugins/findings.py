@@ -17,7 +17,7 @@ from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.findings import asked, cases
 from airflow_provider_servicenow_dq.findings.parties import Caller
 from airflow_provider_servicenow_dq.findings.shown import CaseResponse, CaseResponses
-from airflow_provider_servicenow_dq.plugins.params import ReachOf
+from airflow_provider_servicenow_dq.plugins.params import ReachOfBody
 from airflow_provider_servicenow_dq.plugins.problems import JsonApi
 from airflow_provider_servicenow_dq.plugins.routing import GuardedRoute
 from airflow_provider_servicenow_dq.plugins.work import run
@@ -54,7 +54,7 @@ CaseId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12
     response_model_exclude_none=True,
 )
 async def create_tickets(
-    request: Request, reach: ReachOf, body: asked.CreateTickets, key: IdempotencyKey = None
+    request: Request, reach: ReachOfBody, body: asked.CreateTickets, key: IdempotencyKey = None
 ) -> Any:
     """Create up to 50 tickets, each with its case, for up to 50 findings each.
 
@@ -71,14 +71,14 @@ async def create_tickets(
     response_model_exclude_none=True,
 )
 async def create_cases(
-    request: Request, reach: ReachOf, body: asked.CreateCases, key: IdempotencyKey = None
+    request: Request, reach: ReachOfBody, body: asked.CreateCases, key: IdempotencyKey = None
 ) -> Any:
     """Create up to 50 cases without tickets, for up to 50 findings each."""
     return await _create(request, reach, body, key)
 
 
 @router.patch("/servicenow_tickets", response_model=CaseResponse, response_model_exclude_none=True)
-async def attach_ticket(request: Request, reach: ReachOf, body: asked.AttachTicket) -> Any:
+async def attach_ticket(request: Request, reach: ReachOfBody, body: asked.AttachTicket) -> Any:
     """Put findings on a ticket that is there, and into its case; one without a case gets one."""
 
     def work() -> dict[str, CaseData]:
@@ -89,7 +89,7 @@ async def attach_ticket(request: Request, reach: ReachOf, body: asked.AttachTick
 
 
 @router.patch("/cases/{case_id}", response_model=CaseResponse, response_model_exclude_none=True)
-async def attach_case(request: Request, reach: ReachOf, case_id: CaseId, body: asked.AttachCase) -> Any:
+async def attach_case(request: Request, reach: ReachOfBody, case_id: CaseId, body: asked.AttachCase) -> Any:
     """Put findings into a case, and on its ticket if it has one."""
 
     def work() -> dict[str, CaseData]:
@@ -103,7 +103,7 @@ async def attach_case(request: Request, reach: ReachOf, case_id: CaseId, body: a
 
 
 @router.delete("/cases", status_code=HTTPStatus.NO_CONTENT)
-async def detach(request: Request, reach: ReachOf, body: asked.Detach) -> None:
+async def detach(request: Request, reach: ReachOfBody, body: asked.Detach) -> None:
     """Take findings out of their cases, and off the tickets of those; what is in none is passed over."""
 
     def work() -> None:
@@ -120,7 +120,7 @@ async def detach(request: Request, reach: ReachOf, body: asked.Detach) -> None:
 
 
 async def _create(
-    request: Request, reach: ReachOf, body: asked.CreateTickets | asked.CreateCases, key: str | None
+    request: Request, reach: ReachOfBody, body: asked.CreateTickets | asked.CreateCases, key: str | None
 ) -> dict[str, list[CaseData]]:
     def work() -> dict[str, list[CaseData]]:
         with reach.open_sides() as sides:

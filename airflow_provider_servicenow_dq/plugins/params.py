@@ -9,16 +9,27 @@ from fastapi import Depends, Path, Query
 from airflow_provider_servicenow_dq.anomalies.model import SOURCE_PATTERN
 from airflow_provider_servicenow_dq.plugins.reach import CONN_ID, Reach
 
+_ConnId = Annotated[
+    str | None,
+    Query(pattern=CONN_ID, description="The Airflow connection, else ``[servicenow_dq] default_conn_id``."),
+]
+
 
 async def _reach(
-    servicenow_conn_id: Annotated[str | None, Query(pattern=CONN_ID)] = None,
-    project: Annotated[str | None, Query(min_length=1, max_length=250)] = None,
+    servicenow_conn_id: _ConnId = None,
+    project: Annotated[str | None, Query(min_length=1, max_length=250, description="Its id or key.")] = None,
 ) -> Reach:
     # Not the class itself: FastAPI would take a thread of Airflow's for each request to make one.
     return Reach(servicenow_conn_id, project)
 
 
+async def _reach_of_body(servicenow_conn_id: _ConnId = None) -> Reach:
+    return Reach(servicenow_conn_id)
+
+
 ReachOf = Annotated[Reach, Depends(_reach)]
+#: Of requests whose bodies name their projects.
+ReachOfBody = Annotated[Reach, Depends(_reach_of_body)]
 
 AnomalyId = Annotated[
     str,

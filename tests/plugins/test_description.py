@@ -93,6 +93,13 @@ def test_it_says_what_each_route_wants_to_know_of_whoever_asks(document):
         assert headers == ({SIGNATURE, TIMESTAMP} if is_webhook else {"Authorization"}), name
 
 
+def test_what_is_asked_about_findings_names_its_project_in_the_body_alone(document):
+    for name, operation in operations(document):
+        named = {each["name"] for each in operation["parameters"]}
+        assert "servicenow_conn_id" in named, name
+        assert ("project" in named) != ("/findings/" in name), name
+
+
 def test_it_names_the_place_where_it_is_mounted(document):
     assert document["servers"] == [{"url": "/servicenow-dq"}]
 
