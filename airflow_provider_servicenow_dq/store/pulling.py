@@ -186,6 +186,9 @@ def save(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 def seen(connection: Connection, ids: Iterable[int], *, now: datetime) -> None:
     """Write down that a pull has seen tickets as they were."""
     for batch in batches(sorted(ids)):
+        # First, and in one order for all: an update takes rows as they lie.
+        rows = sa.select(_table.c.id).where(_table.c.id.in_(batch)).order_by(_table.c.id)
+        connection.execute(rows.with_for_update(key_share=True))
         connection.execute(_table.update().where(_table.c.id.in_(batch)).values(pulled_at=now))
 
 

@@ -23,10 +23,15 @@ def hand_over(
 
     :param message: Why.
     """
+    reported = (
+        _table.c.ticket_id == ticket_id,
+        _table.c.kind == outbox.REPORT,
+        _table.c.state == outbox.DONE,
+    )
+    # First, and in one order for all: an update takes rows as they lie.
+    connection.execute(sa.select(_table.c.id).where(*reported).order_by(_table.c.id).with_for_update())
     connection.execute(
-        _table.update()
-        .where(_table.c.ticket_id == ticket_id, _table.c.kind == outbox.REPORT, _table.c.state == outbox.DONE)
-        .values(ticket_id=to_ticket_id, action="unchanged", message=message)
+        _table.update().where(*reported).values(ticket_id=to_ticket_id, action="unchanged", message=message)
     )
     links = schema.link
     keys = connection.execute(sa.select(links.c.key).where(links.c.ticket_id == ticket_id)).scalars().all()

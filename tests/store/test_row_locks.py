@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
+from databases import until_somebody_waits
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
-from airflow_provider_servicenow_dq.store import anomalies, outbox, passes, schema, tickets
+from airflow_provider_servicenow_dq.store import anomalies, outbox, passes, pulling, schema, tickets, twins
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.passes import Streak
 
@@ -107,3 +110,54 @@ def test_an_anomaly_is_not_seen_again_while_its_passes_are_counted(
             anomalies.remember(impatient, [sighting._replace(occurrence="at:2")], now=now)
 
     anomalies.remember(impatient, [sighting._replace(occurrence="at:2")], now=now)
+
+
+def a_twin(postgres_store, ticket, now):
+    """Return another ticket, which comes before the first one wherever rows are taken as they lie."""
+    facts = {"created_by_us": True, "seen": 1, "seen_at_note": 1, "severity": "high"}
+    facts |= {"noted_at": now, "changed_at": now}
+    with postgres_store.begin() as connection:
+        record = {"sys_id": "2" * 32, "number": "INC2", "state": "1"}
+        twin = tickets.add(connection, ticket.address, record, made=True, **facts)
+        of_ticket = schema.ticket.c.id == ticket.id
+        # Of a column that is indexed, so that the row moves.
+        connection.execute(schema.ticket.update().where(of_ticket).values(sys_id="3" * 32))
+    return twin
+
+
+def test_whoever_has_seen_tickets_takes_them_in_the_order_of_all(postgres_store, ticket, now):
+    twin = a_twin(postgres_store, ticket, now)
+
+    def see():
+        with postgres_store.begin() as seeing:
+            pulling.seen(seeing, [ticket.id, twin.id], now=now)
+
+    with ThreadPoolExecutor() as pool:
+        with postgres_store.begin() as deciding:
+            tickets.locked(deciding, ticket.id)
+            seeing = pool.submit(see)
+            until_somebody_waits(postgres_store)
+            tickets.locked(deciding, twin.id)
+        seeing.result(20)
+
+
+def test_whoever_gives_reports_to_a_twin_takes_them_in_the_order_of_all(postgres_store, ticket, draft, now):
+    twin = a_twin(postgres_store, ticket, now)
+    with postgres_store.begin() as connection:
+        drafts = [draft("report|one"), draft("report|two")]
+        entries = outbox.record(connection, drafts, recorded_by="task", now=now)
+        first, second = sorted(entry.id for entry in entries)
+        for entry_id in (second, first):
+            outbox.settle(connection, [entry_id], state=outbox.DONE, now=now, ticket_id=twin.id)
+
+    def give():
+        with postgres_store.begin() as giving:
+            twins.hand_over(giving, twin.id, ticket.id, message="a twin", now=now)
+
+    with ThreadPoolExecutor() as pool:
+        with postgres_store.begin() as deciding:
+            outbox.lock(deciding, [first])
+            giving = pool.submit(give)
+            until_somebody_waits(postgres_store)
+            outbox.lock(deciding, [second])
+        giving.result(20)
