@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from airflow_provider_servicenow_dq.store import outbox, schema
+from airflow_provider_servicenow_dq.store import exclusive, outbox, schema
 from airflow_provider_servicenow_dq.store.taken import SUCCEEDED
 from airflow_provider_servicenow_dq.tickets.incident import ENDED
 
@@ -79,13 +79,24 @@ def prune(store: Store, *, before: datetime, dry_run: bool = False) -> Iterator[
 def _prune_tickets(
     connection: Connection, before: datetime, after: Any, *, dry_run: bool
 ) -> tuple[Any, Pruned]:
-    ids = _next(connection, _tickets.c.id, [_is_over(_tickets, before)], after)
+    over = _is_over(_tickets, before)
+    if not dry_run:
+        # Who puts a finding into a case that is over has done so by now, or waits.
+        exclusive.alone(connection)
+    found = _next(connection, _tickets.c.id, [over], after)
+    ids = found if dry_run else _lock(connection, _tickets.c.id, [_tickets.c.id.in_(found), over])
     siblings = schema.ticket.alias()
-    of_them = (
-        sa.select(_entries.c.id)
-        .join_from(siblings, _entries, _same_place(siblings, _entries))
-        .where(siblings.c.id.in_(ids))
+    of_them = sa.and_(
+        # What is reported only now waits for a ticket, which a look on the instance finds again.
+        _entries.c.state == outbox.DONE,
+        _entries.c.id.in_(
+            sa.select(_entries.c.id)
+            .join_from(siblings, _entries, _same_place(siblings, _entries))
+            .where(siblings.c.id.in_(ids))
+        ),
     )
+    if not dry_run:
+        _lock(connection, _entries.c.id, [of_them])
     cases, findings = schema.case, schema.case_finding
     # A place goes as a whole, and so do all cases of tickets there.
     their_cases = (
@@ -99,17 +110,19 @@ def _prune_tickets(
     _remove(connection, journal, journal.c.ticket_id.in_(ids), dry_run=dry_run)
     pruned = Pruned(
         cases=gone,
-        entries=_remove(connection, _entries, _entries.c.id.in_(of_them), dry_run=dry_run),
+        entries=_remove(connection, _entries, of_them, dry_run=dry_run),
         links=_remove(connection, _links, _links.c.ticket_id.in_(ids), dry_run=dry_run),
         known_notes=_remove(connection, _notes, _notes.c.ticket_id.in_(ids), dry_run=dry_run),
         tickets=_remove(connection, _tickets, _tickets.c.id.in_(ids), dry_run=dry_run),
     )
-    return ids[-1] if ids else None, pruned
+    return found[-1] if found else None, pruned
 
 
 def _prune_anomalies(
     connection: Connection, before: datetime, after: Any, *, dry_run: bool
 ) -> tuple[Any, Pruned]:
+    if not dry_run:
+        exclusive.alone(connection)
     waiting = sa.select(_entries.c.key).where(_entries.c.key.is_not(None), _entries.c.state != outbox.DONE)
     tickets = schema.ticket.alias()
     still_linked = (
@@ -125,7 +138,8 @@ def _prune_anomalies(
         ~in_cases.exists(),
         _anomalies.c.key.not_in(waiting),
     ]
-    keys = _next(connection, _anomalies.c.key, going, after)
+    found = _next(connection, _anomalies.c.key, going, after)
+    keys = found if dry_run else _lock(connection, _anomalies.c.key, [_anomalies.c.key.in_(found), *going])
     pruned = Pruned(
         occurrences=_remove(
             connection, schema.occurrence, schema.occurrence.c.key.in_(keys), dry_run=dry_run
@@ -133,7 +147,7 @@ def _prune_anomalies(
         anomalies=_remove(connection, _anomalies, _anomalies.c.key.in_(keys), dry_run=dry_run),
     )
     _remove(connection, schema.check_pass, schema.check_pass.c.key.in_(keys), dry_run=dry_run)
-    return keys[-1] if keys else None, pruned
+    return found[-1] if found else None, pruned
 
 
 def _prune_texts(
@@ -150,6 +164,7 @@ def _prune_texts(
     ]
     ids = _next(connection, _entries.c.id, wordy, after)
     if not dry_run:
+        _lock(connection, _entries.c.id, [_entries.c.id.in_(ids)])
         connection.execute(
             _entries.update().where(_entries.c.id.in_(ids)).values(payload={}, message=None, warnings=None)
         )
@@ -235,6 +250,13 @@ def _next(
     behind = [] if after is None else [name > after]
     rows = sa.select(name).where(*conditions, *behind).order_by(name).limit(_AT_ONCE)
     return list(connection.execute(rows).scalars())
+
+
+def _lock(connection: Connection, name: sa.ColumnElement[Any], conditions: Sequence[Any]) -> list[Any]:
+    """Return the names of rows that match, also when others have let go of them, in their order."""
+    return list(
+        connection.execute(sa.select(name).where(*conditions).order_by(name).with_for_update()).scalars()
+    )
 
 
 def _remove(

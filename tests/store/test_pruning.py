@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.store import anomalies, outbox, passes, schema, tickets
+from airflow_provider_servicenow_dq.store import prune as module
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft
 from airflow_provider_servicenow_dq.store.passes import Passing
@@ -223,3 +224,27 @@ def test_more_than_one_batch_goes(store, problem, now, monkeypatch):
 
     assert run(store, now).tickets == 5
     assert not any(rows(store).values())
+
+
+@pytest.mark.parametrize("just_before", ["_lock", "_remove"])
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_what_is_reported_while_it_is_forgotten_is_not_lost(store, problem, now, monkeypatch, just_before):
+    """On PostgreSQL others write meanwhile."""
+    key, address, _, _ = problem()
+    real, reported = getattr(module, just_before), []
+
+    def after_a_report(*args, **options):
+        if not reported:
+            with store.begin() as connection:
+                found = Anomaly(source="custom", dataset="nyc.flights", check_name="check a")
+                anomalies.remember(connection, [Sighting(key, "at:2", found)], now=now)
+                draft = Draft(address, f"report|{key}|2", outbox.REPORT, {"anomaly": {}}, key)
+                reported.extend(outbox.record(connection, [draft], recorded_by="task", now=now))
+        return real(*args, **options)
+
+    monkeypatch.setattr(module, just_before, after_a_report)
+    run(store, now)
+
+    with store.begin() as connection:
+        assert outbox.waiting(connection, address) == reported
+        assert anomalies.contents(connection, [key])
