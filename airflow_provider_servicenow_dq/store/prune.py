@@ -84,11 +84,14 @@ def _prune_tickets(
         # Who puts a finding into a case that is over has done so by now, or waits.
         exclusive.alone(connection)
     found = _next(connection, _tickets.c.id, [over], after)
-    ids = found if dry_run else _lock(connection, _tickets.c.id, [_tickets.c.id.in_(found), over])
-    siblings = schema.ticket.alias()
+    siblings, first = schema.ticket.alias(), schema.ticket.alias()
+    places = sa.select(first.c.id).join_from(siblings, first, _same_place(siblings, first))
+    all_there = _tickets.c.id.in_(places.where(siblings.c.id.in_(found)))
+    ids = found if dry_run else _settled(connection, _tickets.c.id, found, all_there, [over])
     of_them = sa.and_(
-        # What is reported only now waits for a ticket, which a look on the instance finds again.
+        # What is reported only now gets a ticket of its own, or one that a look on the instance finds again.
         _entries.c.state == outbox.DONE,
+        _entries.c.settled_at < before,
         _entries.c.id.in_(
             sa.select(_entries.c.id)
             .join_from(siblings, _entries, _same_place(siblings, _entries))
@@ -96,7 +99,7 @@ def _prune_tickets(
         ),
     )
     if not dry_run:
-        _lock(connection, _entries.c.id, [of_them])
+        _lock(connection, _entries.c.id, of_them)
     cases, findings = schema.case, schema.case_finding
     # A place goes as a whole, and so do all cases of tickets there.
     their_cases = (
@@ -139,7 +142,8 @@ def _prune_anomalies(
         _anomalies.c.key.not_in(waiting),
     ]
     found = _next(connection, _anomalies.c.key, going, after)
-    keys = found if dry_run else _lock(connection, _anomalies.c.key, [_anomalies.c.key.in_(found), *going])
+    name = _anomalies.c.key
+    keys = found if dry_run else _settled(connection, name, found, name.in_(found), going)
     pruned = Pruned(
         occurrences=_remove(
             connection, schema.occurrence, schema.occurrence.c.key.in_(keys), dry_run=dry_run
@@ -164,7 +168,7 @@ def _prune_texts(
     ]
     ids = _next(connection, _entries.c.id, wordy, after)
     if not dry_run:
-        _lock(connection, _entries.c.id, [_entries.c.id.in_(ids)])
+        _lock(connection, _entries.c.id, _entries.c.id.in_(ids))
         connection.execute(
             _entries.update().where(_entries.c.id.in_(ids)).values(payload={}, message=None, warnings=None)
         )
@@ -252,11 +256,27 @@ def _next(
     return list(connection.execute(rows).scalars())
 
 
-def _lock(connection: Connection, name: sa.ColumnElement[Any], conditions: Sequence[Any]) -> list[Any]:
-    """Return the names of rows that match, also when others have let go of them, in their order."""
+def _settled(
+    connection: Connection,
+    name: sa.ColumnElement[Any],
+    found: Sequence[Any],
+    rows: sa.ColumnElement[bool],
+    conditions: Sequence[Any],
+) -> list[Any]:
+    """Return the names of those rows that still match when nobody changes them any more, in their order.
+
+    :param rows: All that have to stay as they are.
+    """
+    _lock(connection, name, rows)
+    # Only a statement of its own sees what others have written for which the one before has waited.
     return list(
-        connection.execute(sa.select(name).where(*conditions).order_by(name).with_for_update()).scalars()
+        connection.execute(sa.select(name).where(name.in_(found), *conditions).order_by(name)).scalars()
     )
+
+
+def _lock(connection: Connection, name: sa.ColumnElement[Any], rows: sa.ColumnElement[bool]) -> None:
+    """Let nobody else change rows until the end of the transaction, in the order of all."""
+    connection.execute(sa.select(name).where(rows).order_by(name).with_for_update())
 
 
 def _remove(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from databases import until_somebody_waits
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
 from airflow_provider_servicenow_dq.store import anomalies, outbox, passes, schema, tickets
@@ -226,7 +228,7 @@ def test_more_than_one_batch_goes(store, problem, now, monkeypatch):
     assert not any(rows(store).values())
 
 
-@pytest.mark.parametrize("just_before", ["_lock", "_remove"])
+@pytest.mark.parametrize("just_before", ["_settled", "_remove"])
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_what_is_reported_while_it_is_forgotten_is_not_lost(store, problem, now, monkeypatch, just_before):
     """On PostgreSQL others write meanwhile."""
@@ -248,3 +250,20 @@ def test_what_is_reported_while_it_is_forgotten_is_not_lost(store, problem, now,
     with store.begin() as connection:
         assert outbox.waiting(connection, address) == reported
         assert anomalies.contents(connection, [key])
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_what_somebody_is_about_to_change_is_looked_at_again_with_all_that_is_there(store, problem, now):
+    _, address, first, entry = problem(number=1)
+    problem(number=2)
+    with ThreadPoolExecutor() as pool:
+        with store.begin() as reopening:
+            tickets.change(reopening, first, state="2", changed_at=now)
+            forgetting = pool.submit(run, store, now)
+            until_somebody_waits(store)
+        gone = forgetting.result(20)
+
+    assert (gone.tickets, gone.entries, gone.links) == (0, 0, 0)
+    with store.begin() as connection:
+        assert len(tickets.at(connection, [address])[address]) == 2
+    assert entry_of(store, entry) is not None
