@@ -85,7 +85,7 @@ async def attach_ticket(request: Request, reach: ReachOfBody, body: asked.Attach
         with reach.open_sides() as sides:
             return _one(cases.attach_ticket(body, sides=sides.of, caller=_caller(request)))
 
-    return await run(request, work)
+    return await run(request, work, _ids(body.data))
 
 
 @router.patch("/cases/{case_id}", response_model=CaseResponse, response_model_exclude_none=True)
@@ -99,7 +99,7 @@ async def attach_case(request: Request, reach: ReachOfBody, case_id: CaseId, bod
             )
             return _one(answer)
 
-    return await run(request, work)
+    return await run(request, work, _ids(body.data))
 
 
 @router.delete("/cases", status_code=HTTPStatus.NO_CONTENT)
@@ -116,7 +116,7 @@ async def detach(request: Request, reach: ReachOfBody, body: asked.Detach) -> No
                 caller=_caller(request),
             )
 
-    await run(request, work)
+    await run(request, work, _ids(body.data))
 
 
 async def _create(
@@ -127,7 +127,17 @@ async def _create(
             answer = cases.create(body, sides=sides.of, caller=_caller(request, key))
             return {"data": _kept(answer).cases}
 
-    return await run(request, work)
+    return await run(request, work, _ids(*body.data))
+
+
+def _ids(
+    *items: asked.TicketToCreate
+    | asked.CaseToCreate
+    | asked.TicketToAttach
+    | asked.CaseToAttach
+    | asked.ToDetach,
+) -> list[str]:
+    return [finding for item in items for finding in item.relationships.findings.ids]
 
 
 def _caller(request: Request, key: str | None = None) -> Caller:

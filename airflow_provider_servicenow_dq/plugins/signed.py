@@ -53,7 +53,7 @@ class SignedRoute(GuardedRoute):
         # Read in any case: else how a large body is refused tells which connections have a secret.
         body = await request.body()
         lookups: Work = request.app.state.lookups
-        secret = await lookups.run(f"secret of {conn_id}", functools.partial(webhook_secret, conn_id))
+        secret = await lookups.run(f"secret of {conn_id!r}", functools.partial(webhook_secret, conn_id))
         if not secret or not is_signed(body, secret, timestamp=timestamp, signature=signature):
             raise _unknown()
         return f"servicenow:{conn_id or ''}"

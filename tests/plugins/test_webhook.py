@@ -264,6 +264,26 @@ def test_a_login_of_airflow_is_no_signature(ask, incident):
     assert ask("POST", PATH, json=body).status_code == 401
 
 
+def test_a_connection_of_the_name_of_nothing_is_another_one_than_the_default(root, incident, monkeypatch):
+    """Somebody who asks for it meanwhile must not have the instance's own messages refused."""
+    go, real = threading.Event(), plugins_signed.webhook_secret
+
+    def slow(conn_id):
+        if conn_id is not None:
+            go.wait(20)
+        return real(conn_id)
+
+    monkeypatch.setattr(plugins_signed, "webhook_secret", slow)
+    with ThreadPoolExecutor(1) as pool:
+        path = f"{PATH}?servicenow_conn_id=None"
+        asking = pool.submit(tell, Asking(root, None), incident["sys_id"], path=path)
+        time.sleep(0.3)
+        heard = tell(Asking(root, None), incident["sys_id"])
+        go.set()
+
+    assert (heard.status_code, asking.result().status_code) == (200, 401)
+
+
 @pytest.mark.parametrize("secret", ["", "too short", None])
 def test_without_a_good_secret_nothing_is_heard(instance, incident, sandbox, monkeypatch, secret):
     extra = {"webhook_secret": secret}
@@ -285,7 +305,8 @@ def test_whoever_makes_secrets_be_looked_up_holds_up_nobody_else(root, incident,
     with ThreadPoolExecutor(30) as pool:
         paths = [f"{PATH}?servicenow_conn_id=c{number}" for number in range(30)]
         waiting = [pool.submit(tell, Asking(root, None), incident["sys_id"], path=path) for path in paths]
-        while sum(each.done() for each in waiting) < 30 - 2 - 16:
+        end = time.monotonic() + 4
+        while sum(each.done() for each in waiting) < 30 - 2 - 16 and time.monotonic() < end:
             time.sleep(0.05)
         reading = Asking(root, "admin")("GET", f"{TICKETING}/tickets/search", params={"query": "orders"})
         go.set()

@@ -13,7 +13,7 @@ from fastapi import HTTPException
 from rest_server import TICKETING, Asking, airflow_with, impatient_app
 
 from airflow_provider_servicenow_dq.plugins import work as working
-from airflow_provider_servicenow_dq.plugins.work import Work
+from airflow_provider_servicenow_dq.plugins.work import About, Work
 
 
 class Slow:
@@ -109,35 +109,65 @@ def test_what_has_not_begun_when_nobody_waits_any_more_is_never_begun():
     assert late.begun == 0
 
 
+CHANGE, READ = (About("ann", frozenset({"finding"}), writes) for writes in (True, False))
+
+
 @pytest.mark.parametrize("has_ended", [True, False])
-def test_after_another_change_by_the_same_person_the_same_is_done_again(has_ended):
+def test_after_another_change_of_the_same_by_the_same_person_it_is_done_again(has_ended):
     """Put here, given up; put there; put here again: it has to be here at the end, and seen there."""
-    work, asked = Work(limit_s=0.05), {"by": "ann", "writes": True}
+    work = Work(limit_s=0.05)
     here, there, meanwhile = Slow(), Slow(), Slow()
-    assert asyncio.run(outcomes(work.run("here", here, **asked))) == [503]
-    assert asyncio.run(outcomes(work.run("where", meanwhile, by="ann"))) == [503]
+    assert asyncio.run(outcomes(work.run("here", here, CHANGE))) == [503]
+    assert asyncio.run(outcomes(work.run("where", meanwhile, READ))) == [503]
     if has_ended:
         here.go.set()
         meanwhile.go.set()
         time.sleep(0.1)
     there.go.set()
-    assert asyncio.run(outcomes(work.run("there", there, **asked))) == [1]
+    assert asyncio.run(outcomes(work.run("there", there, CHANGE))) == [1]
     for slow in (here, meanwhile):
         slow.go.set()
 
-    assert asyncio.run(outcomes(work.run("here", here, **asked))) == [2]
-    assert asyncio.run(outcomes(work.run("where", meanwhile, by="ann"))) == [2]
+    assert asyncio.run(outcomes(work.run("here", here, CHANGE))) == [2]
+    assert asyncio.run(outcomes(work.run("where", meanwhile, READ))) == [2]
 
 
-@pytest.mark.parametrize("other", [{"by": "bob", "writes": True}, {"by": "ann", "writes": False}])
-def test_what_others_change_and_what_nobody_changes_is_no_reason_to_do_it_again(other):
+def test_what_was_read_during_a_change_is_read_again():
+    work, changing, reading = Work(limit_s=0.05), Slow(), Slow()
+    assert asyncio.run(outcomes(work.run("change", changing, CHANGE))) == [503]
+    assert asyncio.run(outcomes(work.run("read", reading, READ))) == [503]
+    for slow in (reading, changing):
+        slow.go.set()
+        time.sleep(0.1)
+
+    assert asyncio.run(outcomes(work.run("read", reading, READ))) == [2]
+    assert asyncio.run(outcomes(work.run("change", changing, CHANGE))) == [1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [About("bob", CHANGE.names, writes=True), About("ann", frozenset({"another"}), writes=True), READ],
+)
+def test_what_others_change_and_what_something_else_is_about_is_no_reason_to_do_it_again(other):
     work, slow = Work(limit_s=0.05), Slow()
-    assert asyncio.run(outcomes(work.run("here", slow, by="ann", writes=True))) == [503]
+    assert asyncio.run(outcomes(work.run("here", slow, CHANGE))) == [503]
     slow.go.set()
     time.sleep(0.1)
-    assert asyncio.run(outcomes(work.run("other", lambda: "done", **other))) == ["done"]
+    assert asyncio.run(outcomes(work.run("other", lambda: "done", other))) == ["done"]
 
-    assert asyncio.run(outcomes(work.run("here", slow, by="ann", writes=True))) == [1]
+    assert asyncio.run(outcomes(work.run("here", slow, CHANGE))) == [1]
+
+
+def test_one_person_who_waits_for_two_changes_that_undo_each_other_takes_no_more_threads():
+    work, one, other = Work(threads=8, limit_s=0.02), Slow(), Slow()
+    for _ in range(5):
+        assert (
+            asyncio.run(outcomes(work.run("one", one, CHANGE), work.run("other", other, CHANGE))) == [503] * 2
+        )
+
+    assert (one.begun, other.begun) == (2, 2)
+    for slow in (one, other):
+        slow.go.set()
 
 
 def test_a_failure_is_not_kept_for_the_next():
@@ -191,17 +221,30 @@ def test_what_was_given_up_leaves_neither_threads_nor_connections_behind(root, s
     assert impatient("GET", "/openapi.json").status_code == 200
 
 
-def test_a_request_that_changes_something_is_known_as_one(root, sandbox, report, monkeypatch):
+def test_what_a_request_is_about_is_known(root, sandbox, report, monkeypatch):
     seen = []
     run = Work.run
 
-    async def noted(self, name, work, **asked):
-        seen.append(asked)
-        return await run(self, name, work, **asked)
+    async def noted(self, name, work, about):
+        seen.append(about)
+        return await run(self, name, work, about)
 
     monkeypatch.setattr(Work, "run", noted)
     anomaly = report(ticket=False)["fingerprint"]
+    refs = {"data": [{"id": each, "type": "findings"} for each in ("a", "b")]}
+    item = {"relationships": {"findings": refs, "project": {"data": {"id": "default", "type": "projects"}}}}
     Asking(root, "admin")("GET", f"{TICKETING}/form-specification")
+    Asking(root, "admin")("GET", f"/api/anomalies/{anomaly}/ticket-links")
     Asking(root, "oper")("POST", f"{TICKETING}/anomalies/{anomaly}/tickets", json={})
+    findings = "/api/v2/security/findings"
+    Asking(root, "oper")("POST", f"{findings}/cases", json={"data": [{**item, "type": "cases"}]})
+    Asking(root, "oper")("DELETE", f"{findings}/cases", json={"data": {**item, "type": "cases"}})
 
-    assert seen == [{"by": "admin", "writes": False}, {"by": "oper", "writes": True}]
+    of_anomaly, of_findings = frozenset({anomaly}), frozenset({"a", "b"})
+    assert seen == [
+        About("admin", frozenset(), writes=False),
+        About("admin", of_anomaly, writes=False),
+        About("oper", of_anomaly, writes=True),
+        About("oper", of_findings, writes=True),
+        About("oper", of_findings, writes=True),
+    ]
