@@ -74,29 +74,28 @@ def choose_for(
 ) -> Chosen:
     """Return the project by whose rules the records of a table are followed, and the way to its instance.
 
-    That is the one that is named, if the table is its own; else the only one of that table, or any of several
-    that follow alike. What is built in stands for a table of which there is none.
+    That is the one that is named, if the table is its own; else, of the connection's own projects and those
+    of the file that name it, the only one of that table, or any of several that follow alike. Where there is
+    none, those of the file that name no connection are asked, and then what is built in.
 
     :param name: Id or key; None to leave it to the table.
     :raises UnknownProjectError: As :func:`choose` does.
     :raises SeveralProjectsError: If projects of that table follow its records each in its own way.
     :raises ServiceNowConfigError: If one of them makes no sense.
     """
-    hook, named = choose(servicenow_conn_id, name, find_connection=find_connection, patience_s=patience_s)
-    projects = _Projects.read(servicenow_conn_id, find_connection, needed=False).all.values()
-    here = [
-        project
-        for project in projects
-        if project.table == table
-        and (project.servicenow_conn_id or servicenow_conn_id) == hook.servicenow_conn_id
-        and project != Project()
-    ]
-    if named.table == table and (name is not None or named in here):
-        return Chosen(hook, named)
-    if any((project.sync, project.status) != (here[0].sync, here[0].status) for project in here):
-        ids = ", ".join(repr(project.id) for project in here)
+    if name is not None:
+        chosen = choose(servicenow_conn_id, name, find_connection=find_connection, patience_s=patience_s)
+        if chosen.project.table == table:
+            return chosen
+    projects = _Projects.read(servicenow_conn_id, find_connection, needed=True)
+    here = [project for project in projects.all.values() if project.table == table and project != Project()]
+    ours = [project for project in here if projects.is_of(project, servicenow_conn_id)]
+    fitting = ours or [project for project in here if project.servicenow_conn_id is None]
+    if any((project.sync, project.status) != (fitting[0].sync, fitting[0].status) for project in fitting):
+        ids = ", ".join(repr(project.id) for project in fitting)
         raise SeveralProjectsError(f"Several projects follow {table}: {ids}. Name one")
-    return Chosen(hook, here[0] if here else Project(table=table))
+    hook = ServiceNowHook(servicenow_conn_id, find_connection=find_connection, patience_s=patience_s)
+    return Chosen(hook, fitting[0] if fitting else Project(table=table))
 
 
 class _Projects(NamedTuple):
@@ -111,6 +110,12 @@ class _Projects(NamedTuple):
         own = load_projects(extra.get("projects"))
         path = settings.projects_file()
         return cls(own, together(own, read_projects_file(path)) if path else own)
+
+    def is_of(self, project: Project, conn_id: str) -> bool:
+        """Whether a project is one of a connection, and of no other."""
+        if project.servicenow_conn_id is None:
+            return self.own.get(project.id) is project
+        return project.servicenow_conn_id == conn_id
 
 
 def _defaults() -> set[str]:

@@ -217,7 +217,7 @@ def projects(sandbox, monkeypatch):
         ([OUT, OUT | {"id": "team_c", "key": "C"}], "", "outbound"),
         ([OUT, BOTH], "?project=A", "outbound"),
         ([OUT, BOTH], "?project=default", "bidirectional"),
-        ([OUT, {"id": "default", "close_code": "x"}], "", "bidirectional"),
+        ([{"id": "default", "sync": "outbound"}], "", "outbound"),
         ([OF_ANOTHER_TABLE], "", "bidirectional"),
         ([OUT | {"servicenow_conn_id": "another"}], "", "bidirectional"),
     ],
@@ -242,6 +242,30 @@ def test_where_several_projects_follow_a_table_differently_one_has_to_be_named(i
     assert answer.status_code == 400
     assert "'team_a', 'team_b'" in words_of(answer)
     assert "?project=" in words_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("file", "own", "due"),
+    [
+        ("team_x: {sync: outbound}", [], "outbound"),
+        ("team_x: {sync: outbound}\nteam_b: {servicenow_conn_id: servicenow_default}", [], "bidirectional"),
+        ("team_x: {sync: bidirectional}", [OUT], "outbound"),
+        ("default: {servicenow_conn_id: another, sync: outbound}", [], "bidirectional"),
+        ("default: {servicenow_conn_id: another}", [OUT], "outbound"),
+    ],
+)
+def test_the_connections_own_projects_go_before_those_of_the_file(
+    instance, incident, sandbox, projects, monkeypatch, tmp_path, file, own, due
+):
+    (tmp_path / "projects.yaml").write_text(file)
+    monkeypatch.setenv("AIRFLOW__SERVICENOW_DQ__PROJECTS_FILE", str(tmp_path / "projects.yaml"))
+    projects(*own)
+    sandbox.act_as("beth.anglin", "incident", incident["sys_id"], {"work_notes": "on it"})
+
+    answer = tell(instance, incident["sys_id"])
+
+    assert (answer.status_code, answer.json()["tickets"]) == (200, 1)
+    assert answer.json()["changes"] == (0 if due == "outbound" else 1)
 
 
 @pytest.mark.parametrize("stamp", ["", "now", "-1", "1e9", "9" * 5000, "٣"])
