@@ -73,12 +73,12 @@ def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -
     with store.begin() as connection:
         exclusive.alone(connection)
         findings = _remember(connection, of_items[0], items)
-        opened = repeats.known(connection, request, now=now)
-        refused = recording.refused(connection, opened or [])
-        if opened is None:
-            opened = _open(connection, request, of_items, findings)
+        before = repeats.known(connection, request, now=now)
+        opened = earlier = [case for case in before if case is not None]
+        if len(opened) < len(before):
+            opened = _open(connection, request, before, of_items, findings)
             repeats.remember(connection, request, opened, now=now)
-        for case, entries in refused:
+        for case, entries in recording.refused(connection, earlier):
             recording.put_again(connection, by_project[case.project_id], case, entries, caller)
     return answer(store, opened, by_project, caller)
 
@@ -97,20 +97,28 @@ def _remember(
 def _open(
     connection: Connection,
     request: repeats.Request,
+    before: Sequence[Case | None],
     sides: Sequence[Side],
     findings: Sequence[Mapping[str, Anomaly]],
 ) -> list[Case]:
-    caller, names = request.caller, repeats.names(connection, request)
+    """Open cases for those items that have none yet; return those of all.
+
+    :param before: The cases that items have.
+    """
+    due = [number for number, case in enumerate(before) if case is None]
+    caller, names = request.caller, repeats.names(connection, request, due)
     drafts = [
-        _draft(item, side, found, group.case_correlation(name))
-        for item, side, found, name in zip(request.items, sides, findings, names, strict=True)
+        _draft(request.items[number], sides[number], findings[number], group.case_correlation(name))
+        for number, name in zip(due, names, strict=True)
     ]
     # All that are left by this request at once: who follows their tickets changes several, too.
-    cases.lock(connection, cases.owners(connection, {key for found in findings for key in found}).values())
+    moving = {key for number in due for key in findings[number]}
+    cases.lock(connection, cases.owners(connection, moving).values())
     opened = cases.add(connection, drafts, by=caller.user, now=sides[0].desk.now())
-    for case, side, found in zip(opened, sides, findings, strict=True):
-        recording.put(connection, side, case, found, caller)
-    return opened
+    for number, case in zip(due, opened, strict=True):
+        recording.put(connection, sides[number], case, findings[number], caller)
+    fresh = iter(opened)
+    return [case or next(fresh) for case in before]
 
 
 def _draft(
@@ -149,7 +157,7 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
         known = cases.of_ticket(connection, address, found.record["sys_id"])
     if known is not None and known.project_id != side.project.id:
         # Of a project that is not there any more, or works elsewhere now, nobody knows rules for this ticket.
-        with contextlib.suppress(NotFoundError):
+        with contextlib.suppress(NotFoundError, ServiceNowConfigError):
             own = sides(known.project_id)
             side = own if own.desk.host == side.desk.host else side
     lookup.look(side.desk, [address], run=caller.run.dag_run)

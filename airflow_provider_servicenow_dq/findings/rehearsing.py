@@ -78,25 +78,25 @@ def rehearsing(
     keys = [key_of(finding, namespace) for finding in finding_ids]
     known: dict[str, Anomaly] = {}
     involved: list[Case] = []
-    before: list[Case] | None = None
+    before: list[Case | None] = []
     request = _request(sides, body, caller) if body is not None else None
     if store.revision() == HEAD:
         with store.snapshot() as connection:
             known = anomalies.contents(connection, keys)
-            before = repeats.known(connection, request, now=utc_now()) if request is not None else None
+            before = repeats.known(connection, request, now=utc_now()) if request is not None else []
             owners = cases.owners(connection, keys).values()
-            involved = [*cases.by_ids(connection, owners).values(), *(before or ())]
+            involved = [*cases.by_ids(connection, owners).values(), *filter(None, before)]
     with empty_memory() as memory:
-        rehearsal = Rehearsal(memory, sides, finding_ids, caller.run, before or ())
+        opened = list(filter(None, before))
+        rehearsal = Rehearsal(memory, sides, finding_ids, caller.run, opened)
         with memory.begin() as connection:
             know(connection, known.values(), namespace=namespace, now=utc_now())
-            if request is not None and before is not None:
-                repeats.remember(connection, request, before, now=utc_now())
+            if request is not None and opened and len(opened) == len(before):
+                repeats.remember(connection, request, opened, now=utc_now())
         for project in {case.project_id for case in involved}:
             rehearsal.side(project)
         yield rehearsal
 
 
 def _request(sides: Sides, body: CreateTickets | CreateCases, caller: Caller) -> repeats.Request:
-    named = {item.relationships.project.data.id for item in body.data}
-    return repeats.Request.to([sides(name) for name in named], body, caller)
+    return repeats.Request.to([sides(item.relationships.project.data.id) for item in body.data], body, caller)

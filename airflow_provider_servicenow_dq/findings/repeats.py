@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
-    from pydantic import BaseModel
     from sqlalchemy.engine import Connection
 
     from airflow_provider_servicenow_dq.findings.asked import (
@@ -40,19 +39,22 @@ SAME_CONTENT_FOR: Final = timedelta(minutes=10)
 class Request(NamedTuple):
     """A request that must not be answered twice.
 
-    :param where: Instances and projects that it goes to: its body tells only their names, and which ones they
-        are depends on the connection.
+    :param where: Instance and project that each item goes to: the body tells only a name, and which one that
+        is depends on the connection. At another one the same is another request.
     """
 
     body: CreateTickets | CreateCases
     caller: Caller
-    where: str
+    where: Sequence[str]
 
     @classmethod
     def to(cls, sides: Iterable[Side], body: CreateTickets | CreateCases, caller: Caller) -> Self:
-        """Return a request to projects."""
-        places = {f"{side.desk.namespace}|{side.desk.host}|{side.project.id}" for side in sides}
-        return cls(body, caller, "\x1e".join(sorted(places)))
+        """Return a request.
+
+        :param sides: For each item.
+        """
+        places = [f"{side.desk.namespace}|{side.desk.host}|{side.project.id}" for side in sides]
+        return cls(body, caller, places)
 
     @property
     def items(self) -> Sequence[TicketToCreate | CaseToCreate]:
@@ -71,11 +73,11 @@ class Request(NamedTuple):
     @property
     def content(self) -> str:
         """What it says, and to whom."""
-        return _hash(content_hash(self.body), self.where)
+        return _hash(content_hash(self.body), *self.where)
 
 
-def known(connection: Connection, request: Request, *, now: datetime) -> list[Case] | None:
-    """Return the cases with which a request was answered before; None if it is a new one.
+def known(connection: Connection, request: Request, *, now: datetime) -> list[Case | None]:
+    """Return with which case each item of a request was answered before; None for what is new.
 
     :raises KeyReusedError: If its key came with another content.
     """
@@ -84,18 +86,18 @@ def known(connection: Connection, request: Request, *, now: datetime) -> list[Ca
         connection, request.name, since=now - (SAME_KEY_FOR if key else SAME_CONTENT_FOR)
     )
     if before is None:
-        return _opened_by(connection, request) if request.caller.is_task else None
+        return _opened_by(connection, request) if request.caller.is_task else [None] * len(request.items)
     if before.content != request.content:
         raise KeyReusedError(f"the idempotency key {key!r} came with another request before")
     found = cases.by_ids(connection, before.case_ids)
     return [found[case_id] for case_id in before.case_ids if case_id in found]
 
 
-def _opened_by(connection: Connection, request: Request) -> list[Case] | None:
-    """Return the cases that a task has opened, however long ago: all of them at once, or none."""
-    due = [group.case_correlation(_named(request, number, item)) for number, item in enumerate(request.items)]
+def _opened_by(connection: Connection, request: Request) -> list[Case | None]:
+    """Return the cases that a task has opened, however long ago."""
+    due = [group.case_correlation(_named(request, number)) for number in range(len(request.items))]
     found = cases.by_correlations(connection, due)
-    return [found[each] for each in due] if found.keys() >= set(due) else None
+    return [found.get(each) for each in due]
 
 
 def remember(connection: Connection, request: Request, opened: Sequence[Case], *, now: datetime) -> None:
@@ -105,22 +107,24 @@ def remember(connection: Connection, request: Request, opened: Sequence[Case], *
     requests.remember(connection, request.name, request.content, ids, now=now)
 
 
-def names(connection: Connection, request: Request) -> list[str]:
+def names(connection: Connection, request: Request, numbers: Iterable[int]) -> list[str]:
     """Return 32 hex digits for each item that no other case has, by which its ticket is found again.
 
     With a key they are the same again for the same request, so that a store that was lost doubles nothing.
+
+    :param numbers: Of the items.
     """
     found: list[str] = []
-    for number, item in enumerate(request.items):
+    for number in numbers:
         for times in itertools.count():
-            name = _named(request, number, item, times)
+            name = _named(request, number, times)
             if name not in found and not cases.by_correlations(connection, [group.case_correlation(name)]):
                 found.append(name)
                 break
     return found
 
 
-def _named(request: Request, number: int, item: BaseModel, times: int = 0) -> str:
+def _named(request: Request, number: int, times: int = 0) -> str:
     """Return 32 hex digits for an item of a request; without a key they are random.
 
     :param times: How often the same was asked for before under a key that had been forgotten.
@@ -128,8 +132,8 @@ def _named(request: Request, number: int, item: BaseModel, times: int = 0) -> st
     caller = request.caller
     if not caller.key:
         return uuid.uuid4().hex
-    parts = (caller.user, caller.key, str(number), content_hash(item), request.where, str(times))
-    return _hash(*parts)[:32]
+    content, where = content_hash(request.items[number]), request.where[number]
+    return _hash(caller.user, caller.key, str(number), content, where, str(times))[:32]
 
 
 def _hash(*parts: str) -> str:

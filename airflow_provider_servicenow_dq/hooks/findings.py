@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from airflow.sdk.exceptions import AirflowNotFoundException
+
 from airflow_provider_servicenow_dq.exceptions import UnknownProjectError
 from airflow_provider_servicenow_dq.findings.parties import Side
 from airflow_provider_servicenow_dq.findings.wrong import NotFoundError
@@ -52,7 +54,14 @@ def open_sides(
                 raise NotFoundError(f"project not found: {error}") from error
             conn_id = hook.servicenow_conn_id
             if conn_id not in desks:
-                desks[conn_id] = stack.enter_context(open_desk(hook, store=store, only_reads=only_reads))
+                try:
+                    opening = open_desk(hook, store=store, only_reads=only_reads)
+                    desks[conn_id] = stack.enter_context(opening)
+                except AirflowNotFoundException as error:
+                    if conn_id == servicenow_conn_id:
+                        raise
+                    words = f"project {project.id!r} names the connection {conn_id!r}, and there is none"
+                    raise NotFoundError(words) from error
             return Side(desks[conn_id], project)
 
         yield side

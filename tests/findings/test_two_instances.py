@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
-from asking import Client, keys, members, ours, result_of, texts, ticket
+from asking import PROJECT, Client, keys, members, ours, result_of, texts, ticket
 
 from airflow_provider_servicenow_dq.client.config import InstanceConfig
 from airflow_provider_servicenow_dq.client.names import Names
@@ -16,7 +14,9 @@ from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.findings import cases
 from airflow_provider_servicenow_dq.findings.asked import CreateTickets, read
+from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Side
 from airflow_provider_servicenow_dq.findings.wrong import KeyReusedError, NotFoundError
+from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.sandbox.server import Sandbox
 from airflow_provider_servicenow_dq.store import tickets
 from airflow_provider_servicenow_dq.store.outbox import Address
@@ -49,14 +49,34 @@ def test_a_key_that_came_to_another_instance_before_is_refused(desk, elsewhere):
     assert ours(other) == []
 
 
+def as_a_task(sides, *items):
+    """Ask as a task that was cleared does: always with the same key."""
+    caller = Caller("airflow", Run("dag", "run", "task"), "the task and what it says", is_task=True)
+    return cases.create(read(CreateTickets, {"data": list(items)}), sides=sides, caller=caller)
+
+
 def test_a_task_whose_connection_leads_to_another_instance_now_opens_its_tickets_there(desk, elsewhere):
     other, far = elsewhere
     for each in (desk, far, far):
-        asked = Client(each)
-        caller = dataclasses.replace(asked.caller("a task and what it says"), is_task=True)
-        cases.create(read(CreateTickets, {"data": [ticket(1)]}), sides=asked.sides, caller=caller)
+        as_a_task(Client(each).sides, ticket(1))
 
     assert len(ours(other)) == 1
+
+
+def test_what_a_task_asks_for_elsewhere_stays_when_one_of_its_projects_moves(desk, sandbox, elsewhere):
+    other, far = elsewhere
+    staying = Client(desk).sides(PROJECT)
+
+    def answered(mover):
+        sides = {"moves": Side(mover, Project(id="moves")), PROJECT: staying}
+        return as_a_task(sides.__getitem__, ticket(1), ticket(2, project="moves"))
+
+    first, again, moved = (answered(each) for each in (desk, desk, far))
+
+    assert [case.id for case in first.cases] == [case.id for case in again.cases]
+    assert [case.id for case in moved.cases][:1] == [case.id for case in first.cases][:1]
+    assert (len(ours(sandbox)), len(ours(other))) == (2, 1)
+    assert members(far, result_of(Answer(cases=moved.cases[1:])).sys_id) == keys(2)
 
 
 def test_findings_are_not_attached_to_a_case_at_an_instance_where_its_ticket_is_not(desk, elsewhere):

@@ -121,6 +121,25 @@ def test_an_unknown_project_case_ticket_or_finding_is_not_found_and_nothing_is_d
     assert tickets(sandbox) == []
 
 
+def test_a_project_whose_connection_is_gone_says_which_and_holds_up_no_ticket_of_its_cases(
+    ask, sandbox, monkeypatch
+):
+    (case,) = create(ask, item("a")).json()["data"]
+    url = case["attributes"]["servicenow_ticket"]["result"]["url"]
+    moved = [{"id": DATADOG_PROJECT, "key": "PROJ", "servicenow_conn_id": "gone"}, {"id": "other"}]
+    extra = {"projects": json.dumps(moved)}
+    monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
+
+    refused = create(ask, item("b"))
+    data = item("b", project="other", servicenow_ticket_url=url)
+    attached = ask("PATCH", f"{FINDINGS}/servicenow_tickets", json={"data": data})
+
+    assert refused.status_code == 404
+    assert "the connection 'gone', and there is none" in words_of(refused)
+    assert attached.status_code == 200
+    assert attached.json()["data"]["id"] == case["id"]
+
+
 def test_a_key_makes_a_request_the_same_and_another_key_makes_it_another(ask, sandbox):
     first = create(ask, item("a"), headers={"Idempotency-Key": "one"})
     again = create(ask, item("a"), headers={"Idempotency-Key": "one"})
