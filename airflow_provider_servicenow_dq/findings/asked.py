@@ -10,7 +10,15 @@ import hashlib
 import json
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError
 
@@ -22,8 +30,17 @@ Body = TypeVar("Body", bound=BaseModel)
 
 Priority = Literal["NOT_DEFINED", "P1", "P2", "P3", "P4", "P5"]
 
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
 _Id = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    AfterValidator(_not_blank),
 ]
 # PostgreSQL keeps no text with a NUL in it.
 _Title = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]

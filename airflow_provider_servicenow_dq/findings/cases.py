@@ -20,6 +20,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     RecordNotFoundError,
     RefusedError,
     ServiceNowConfigError,
+    ServiceNowError,
 )
 from airflow_provider_servicenow_dq.findings import recording, repeats
 from airflow_provider_servicenow_dq.findings.answering import answer, delivered
@@ -78,6 +79,7 @@ def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -
         if len(opened) < len(before):
             opened = _open(connection, request, before, of_items, findings)
             repeats.remember(connection, request, opened, now=now)
+        _put_back(connection, request, before, of_items, findings)
         for case, entries in recording.refused(connection, earlier):
             recording.put_again(connection, by_project[case.project_id], case, entries, caller)
     return answer(store, opened, by_project, caller)
@@ -121,6 +123,26 @@ def _open(
     return [case or next(fresh) for case in before]
 
 
+def _put_back(
+    connection: Connection,
+    request: repeats.Request,
+    before: Sequence[Case | None],
+    sides: Sequence[Side],
+    findings: Sequence[Mapping[str, Anomaly]],
+) -> None:
+    """Put what the caller has taken out of its cases since into them again."""
+    undone = repeats.undone(connection, request, before, findings)
+    moving = [key for keys in undone.values() for key in keys]
+    cases.lock(
+        connection, {*cases.owners(connection, moving).values(), *(case.id for case in before if case)}
+    )
+    for number, keys in undone.items():
+        case, back = before[number], {key: findings[number][key] for key in keys}
+        if case is not None:
+            earlier = case_intents.entries(connection, case, keys=back, for_update=True)
+            recording.put(connection, sides[number], case, back, request.caller, earlier=earlier)
+
+
 def _draft(
     item: TicketToCreate | CaseToCreate, side: Side, findings: Mapping[str, Anomaly], correlation_id: str
 ) -> Draft:
@@ -157,7 +179,7 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
         known = cases.of_ticket(connection, address, found.record["sys_id"])
     if known is not None and known.project_id != side.project.id:
         # Of a project that is not there any more, or works elsewhere now, nobody knows rules for this ticket.
-        with contextlib.suppress(NotFoundError, ServiceNowConfigError):
+        with contextlib.suppress(ServiceNowError):
             own = sides(known.project_id)
             side = own if own.desk.host == side.desk.host else side
     lookup.look(side.desk, [address], run=caller.run.dag_run)

@@ -93,6 +93,30 @@ def known(connection: Connection, request: Request, *, now: datetime) -> list[Ca
     return [found[case_id] for case_id in before.case_ids if case_id in found]
 
 
+def undone(
+    connection: Connection,
+    request: Request,
+    answered: Sequence[Case | None],
+    findings: Sequence[Iterable[str]],
+) -> dict[int, list[str]]:
+    """Return what the caller has taken out of its cases since, and now asks for again; by the items' numbers.
+
+    With a key, whoever asks again only repeats themselves.
+
+    :param findings: Of each item, by key.
+    """
+    if request.caller.key:
+        return {}
+    last = {key: number for number, keys in enumerate(findings) for key in keys}
+    here = cases.owners(connection, last)
+    gone: dict[int, list[str]] = {}
+    for key, number in last.items():
+        case = answered[number] if number < len(answered) else None
+        if case is not None and case.modified_by == request.caller.user and here.get(key) != case.id:
+            gone.setdefault(number, []).append(key)
+    return gone
+
+
 def _opened_by(connection: Connection, request: Request) -> list[Case | None]:
     """Return the cases that a task has opened, however long ago."""
     due = [group.case_correlation(_named(request, number)) for number in range(len(request.items))]

@@ -74,8 +74,10 @@ class TicketResult(_Shown):
 class ServiceNowTicket(_Shown):
     """What came of the ticket of a case.
 
-    :param status: ``COMPLETED``, ``FAILED`` for good, or ``IN_PROGRESS``: recorded, and delivered later.
-    :param error_message: Why it is not there.
+    :param status: ``COMPLETED``, ``FAILED`` if something was refused for good, or ``IN_PROGRESS``: recorded,
+        and delivered later.
+    :param result: The ticket, if it is there; not all findings need be on it yet.
+    :param error_message: What is not there, and why.
     """
 
     status: Literal["COMPLETED", "FAILED", "IN_PROGRESS"]
@@ -86,9 +88,12 @@ class ServiceNowTicket(_Shown):
 class CaseShown(_Shown):
     """The attributes of a case; what there is nothing to say of is left out, as Datadog does.
 
+    Nothing of ours is archived, or goes to Jira.
+
     :param attributes: ``warnings``: what was not as it was asked for.
     """
 
+    archived_at: None = None
     assigned_to: UserRef | None = None
     attributes: dict[str, list[str]] | None = None
     closed_at: datetime | None = None
@@ -97,6 +102,7 @@ class CaseShown(_Shown):
     description: str
     due_date: str | None = None
     insights: list[Insight]
+    jira_issue: None = None
     key: str
     modified_at: datetime
     priority: str

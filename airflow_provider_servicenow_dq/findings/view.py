@@ -156,7 +156,7 @@ def _ticket(
     waiting = [entry for entry in here if entry.state in {outbox.PENDING, outbox.SENDING}]
     if ticket is not None and ticket.state != tickets.UNKNOWN and side is not None:
         return ServiceNowTicket(
-            status="IN_PROGRESS" if waiting else "COMPLETED",
+            status="IN_PROGRESS" if waiting else "FAILED" if dead else "COMPLETED",
             result=_result(ticket, side),
             error_message=_messages(dead) or _messages(waiting),
         )

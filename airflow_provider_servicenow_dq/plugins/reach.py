@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
-    from airflow_provider_servicenow_dq.findings.parties import Sides
+    from airflow_provider_servicenow_dq.findings.parties import Side, Sides
     from airflow_provider_servicenow_dq.hooks.projects import Chosen
     from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.asked_for import Known
@@ -108,7 +108,7 @@ class Reach:
             conn_id = self._conn_id(secrets)
             try:
                 opening = open_sides(conn_id, find_connection=secrets.find, patience_s=_PATIENCE_S)
-                cases = Cases(stack.enter_context(opening), open_store(needs_shared_store=True))
+                cases = Cases(_ready(stack.enter_context(opening)), open_store(needs_shared_store=True))
             except ServiceNowConfigError as error:
                 raise NotReadyError(str(error)) from error
             yield cases
@@ -157,6 +157,18 @@ class Reach:
             raise HTTPException(HTTPStatus.BAD_REQUEST, f"{error} with ?project=") from error
         except ServiceNowConfigError as error:
             raise NotReadyError(str(error)) from error
+
+
+def _ready(sides: Sides) -> Sides:
+    """Return sides that tell what whoever asks cannot help from what they can."""
+
+    def side(name: str) -> Side:
+        try:
+            return sides(name)
+        except ServiceNowConfigError as error:
+            raise NotReadyError(str(error)) from error
+
+    return side
 
 
 def webhook_secret(conn_id: str | None) -> str | None:

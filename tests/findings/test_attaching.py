@@ -176,7 +176,8 @@ def test_what_an_open_ticket_refuses_is_a_failure_though_the_ticket_is_there(cli
     answer = client.attach_case(case.id, 2)
 
     (shown,) = answer.cases
-    assert shown.attributes.servicenow_ticket.status == "COMPLETED"
+    assert shown.attributes.servicenow_ticket.status == "FAILED"
+    assert shown.attributes.servicenow_ticket.result == case.attributes.servicenow_ticket.result
     assert "PROJ-1: " in answer.failures[0]
     assert shown.attributes.servicenow_ticket.error_message in answer.failures[0]
 

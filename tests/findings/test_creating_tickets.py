@@ -129,6 +129,31 @@ def test_what_was_refused_and_has_moved_on_since_is_not_brought_back_by_a_repeat
     assert members(client.desk, elsewhere.sys_id) == keys(3)
 
 
+@pytest.mark.parametrize("how", ["detached", "put elsewhere"])
+def test_what_somebody_has_undone_themselves_a_repeat_without_a_key_does_again(client, sandbox, how):
+    first = client.create(ticket(1, 2, title="first"))
+    if how == "detached":
+        client.detach(1)
+    else:
+        client.create(ticket(1, title="second"))
+
+    again = client.create(ticket(1, 2, title="first"))
+
+    assert [case.id for case in again.cases] == [case.id for case in first.cases]
+    assert members(client.desk, result_of(again).sys_id) == keys(1, 2)
+    assert len(ours(sandbox)) == (1 if how == "detached" else 2)
+
+
+def test_what_somebody_else_has_moved_a_repeat_does_not_bring_back(client, desk):
+    client.create(ticket(1, 2, title="first"))
+    elsewhere = result_of(Client(desk, user="bob").create(ticket(1, title="second")))
+
+    again = client.create(ticket(1, 2, title="first"))
+
+    assert members(desk, elsewhere.sys_id) == keys(1)
+    assert members(desk, result_of(again).sys_id) == keys(2)
+
+
 def test_a_request_that_was_limited_midway_goes_on_with_its_repeat(client, sandbox):
     items = [ticket(number, title=f"t{number}") for number in range(6)]
     sandbox.fail_next("rate_limited", method="POST", skip=3, retry_after=600)
