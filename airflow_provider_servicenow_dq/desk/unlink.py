@@ -1,4 +1,7 @@
-"""Unlinking anomalies from tickets, which nobody notices on the ticket."""
+"""Unlinking anomalies from tickets, which nobody notices on the ticket.
+
+But for a finding that is in the ticket's case: it leaves both, and the ticket says so.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key,
 from airflow_provider_servicenow_dq.desk import result
 from airflow_provider_servicenow_dq.desk.crew import Crew
 from airflow_provider_servicenow_dq.desk.delivery.claimed import claimed
-from airflow_provider_servicenow_dq.desk.places import key_column
+from airflow_provider_servicenow_dq.desk.places import key_column, moves
 from airflow_provider_servicenow_dq.desk.push import Pushed
 from airflow_provider_servicenow_dq.exceptions import (
     AmbiguousNameError,
     DeliveryPendingError,
 )
 from airflow_provider_servicenow_dq.projects.project import Project
-from airflow_provider_servicenow_dq.store import links, tickets
+from airflow_provider_servicenow_dq.store import exclusive, links, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address
 from airflow_provider_servicenow_dq.tickets.named import Named, read_name
 
@@ -67,7 +70,8 @@ def unlink_anomalies(
         key: _meant([link.ticket for link in linked.get(key, ())], intended.get(key, ()), named)
         for key in keys.values()
     }
-    cut = _cut(crew, wanted)
+    cut = _cut(crew, wanted, by=run.task)
+    moves.deliver(crew, task=run.task)
     return Pushed(
         list(_results(desk, anomalies, keys, own, wanted, cut)),
         list(dict.fromkeys(str(error) for error in crew.failed)),
@@ -100,8 +104,11 @@ def _meant(linked: Sequence[Ticket], intended: Sequence[Ticket], named: Named | 
     return meant
 
 
-def _cut(crew: Crew, wanted: Mapping[str, Sequence[Ticket]]) -> set[tuple[str, int]]:
-    """Cut links, ticket by ticket; return those that are cut."""
+def _cut(crew: Crew, wanted: Mapping[str, Sequence[Ticket]], *, by: str) -> set[tuple[str, int]]:
+    """Cut links, ticket by ticket; return those that are cut.
+
+    :param by: Who asks for it.
+    """
     by_ticket: dict[int, list[str]] = {}
     known = {ticket.id: ticket for found in wanted.values() for ticket in found}
     for key, found in wanted.items():
@@ -112,8 +119,10 @@ def _cut(crew: Crew, wanted: Mapping[str, Sequence[Ticket]]) -> set[tuple[str, i
         try:
             # Nobody who is just sending something there links them again at the end.
             with claimed(crew.desk, known[ticket_id].address) as lease, lease.transaction() as connection:
+                exclusive.alone(connection)
                 for key in keys:
                     links.cut(connection, known[ticket_id], key, now=crew.desk.now())
+                moves.leave_case(connection, known[ticket_id], keys, by=by, now=crew.desk.now())
         except DeliveryPendingError as error:
             crew.failed.append(error)
         else:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_servicenow_dq.desk import lookup
+from airflow_provider_servicenow_dq.desk.desk import utc_now
 from airflow_provider_servicenow_dq.desk.link import address_of
 from airflow_provider_servicenow_dq.desk.places import group, key_column
 from airflow_provider_servicenow_dq.desk.search import find_ticket
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         TicketToCreate,
     )
     from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Side, Sides
+    from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.store import Store
     from airflow_provider_servicenow_dq.store.tickets import Ticket
 
@@ -297,7 +299,7 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
     if missing:
         raise NotFoundError(f"finding not found: {', '.join(missing[:5])}")
     # Outside of the transaction, for to open a desk may take one of its own.
-    of_cases = {case.project_id: sides(case.project_id) for case in involved.values()}
+    of_cases = {case.project_id: _side_or_none(sides, case.project_id) for case in involved.values()}
     with store.begin() as connection:
         exclusive.alone(connection)
         # What somebody has just moved to a project of which nobody knew stays where it was moved to.
@@ -306,13 +308,34 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
         cases.take_out(connection, left)
         for case in {case.id: case for case in left.values()}.values():
             gone = {key: known[key] for key, owner in left.items() if owner.id == case.id}
-            recording.leave(connection, of_cases[case.project_id], gone, caller, where="")
-        if left:
-            now = next(iter(of_cases.values())).desk.now()
-            cases.touch(connection, [case.id for case in left.values()], by=caller.user, now=now)
+            side = of_cases[case.project_id]
+            _left_by(connection, case, gone, side.project if side else None, caller)
+        cases.touch(connection, [case.id for case in left.values()], by=caller.user, now=utc_now())
     with store.snapshot() as connection:
         # What a try that died has left behind is of cases that its findings are no longer in.
         waiting = case_intents.left_by(connection, caller.run.task)
     for case in waiting:
-        of_cases.setdefault(case.project_id, sides(case.project_id))
-    return delivered(store, of_cases.values(), [case.address for case in waiting if case.address], caller)
+        of_cases.setdefault(case.project_id, _side_or_none(sides, case.project_id))
+    reached = [side for side in of_cases.values() if side is not None]
+    return delivered(store, reached, [case.address for case in waiting if case.address], caller)
+
+
+def _left_by(
+    connection: Connection, case: Case, gone: Mapping[str, Anomaly], project: Project | None, caller: Caller
+) -> None:
+    now = utc_now()
+    if project is not None:
+        recording.follow_project(connection, project, [case.id])
+    noted = recording.leave(connection, project, gone, caller, where="", now=now)
+    recording.emptied(connection, [case.id], caller, besides=noted, now=now)
+
+
+def _side_or_none(sides: Sides, name: str) -> Side | None:
+    """Return the side of a project; None if there is no such project any more.
+
+    Its findings can be detached all the same, and what that says on their tickets waits to be delivered.
+    """
+    try:
+        return sides(name)
+    except NotFoundError:
+        return None

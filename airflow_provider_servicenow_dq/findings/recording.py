@@ -19,12 +19,13 @@ from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.outbox import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
 
     from airflow_provider_servicenow_dq.findings.parties import Caller, Side
+    from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.cases import Case
     from airflow_provider_servicenow_dq.store.tickets import Ticket
 
@@ -81,13 +82,16 @@ def put(
     before = cases.put(connection, case.id, list(findings))
     left = {key: old for key, old in before.items() if old != case.id}
     cases.touch(connection, [case.id, *left.values()], by=caller.user, now=side.desk.now())
+    follow_project(connection, side.project, [case.id, *left.values()])
+    noted: set[int] = set()
     if case.address is None:
-        gone = {key: finding for key, finding in findings.items() if key in left}
-        leave(connection, side, gone, caller, where=case.key)
-        return
-    ticket = ticket_of(connection, case)
-    wanted = findings if ticket is None else not_on(connection, ticket, findings)
-    _bring(connection, side, case, wanted, caller, earlier)
+        # Also those that were in no case, but on a ticket of another kind.
+        noted = leave(connection, side.project, findings, caller, where=case.key, now=side.desk.now())
+    else:
+        ticket = ticket_of(connection, case)
+        wanted = findings if ticket is None else not_on(connection, ticket, findings)
+        _bring(connection, side, case, wanted, caller, earlier)
+    emptied(connection, set(left.values()), caller, besides=noted, now=side.desk.now())
 
 
 def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, list[outbox.Entry]]]:
@@ -143,12 +147,19 @@ def _bring(
 
 
 def leave(
-    connection: Connection, side: Side, findings: Mapping[str, Anomaly], caller: Caller, *, where: str
-) -> None:
+    connection: Connection,
+    project: Project | None,
+    findings: Mapping[str, Anomaly],
+    caller: Caller,
+    *,
+    where: str,
+    now: datetime,
+) -> set[int]:
     """Let findings that have left their cases leave the tickets that they are on, and note it there.
 
-    That need not be the ticket of the case: they may not have arrived there yet.
+    Return the ids of those tickets. They need not be those of the cases: findings may not have arrived there.
 
+    :param project: Of the case; None where nobody knows it any more.
     :param findings: By key.
     :param where: Key of the case that they are in now; empty for none.
     """
@@ -156,10 +167,34 @@ def leave(
     known = tickets.by_ids(connection, left)
     for ticket_id, keys in left.items():
         ticket, gone = known[ticket_id], [findings[key] for key in keys]
-        rules = rules_payload(side.project) if ticket.address.table == side.project.table else {}
-        moves.leave(
-            connection, ticket, gone, where=where, by=caller.run.task, rules=rules, now=side.desk.now()
-        )
+        rules = rules_payload(project) if project and ticket.address.table == project.table else {}
+        moves.leave(connection, ticket, gone, where=where, by=caller.run.task, rules=rules, now=now)
+    return set(left)
+
+
+def follow_project(connection: Connection, project: Project, case_ids: Iterable[str]) -> None:
+    """Let those of some cases that are of a project have its rules as they are now."""
+    cases.close_when_empty(connection, case_ids, project.id, wanted=project.close_empty_cases)
+
+
+def emptied(
+    connection: Connection,
+    case_ids: Collection[str],
+    caller: Caller,
+    *,
+    besides: Collection[int],
+    now: datetime,
+) -> None:
+    """Let the tickets of cases that have lost their last finding be resolved, if that never was on them.
+
+    Where it still is, the ticket is resolved when it has left.
+
+    :param besides: Ids of tickets that see to it already.
+    """
+    for case in cases.by_ids(connection, sorted(case_ids)).values():
+        ticket = ticket_of(connection, case)
+        if ticket is not None and ticket.id not in besides:
+            moves.resolve_empty(connection, ticket, by=caller.run.task, now=now)
 
 
 def _draft(

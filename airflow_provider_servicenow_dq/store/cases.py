@@ -243,6 +243,18 @@ def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime)
         )
 
 
+def close_when_empty(connection: Connection, ids: Iterable[str], project_id: str, *, wanted: bool) -> None:
+    """Keep for those of some cases that are of a project whether their tickets end with the last finding."""
+    for batch in batches(sorted(set(ids))):
+        lock(connection, batch)
+        of_project = (_table.c.id.in_(batch), _table.c.project_id == project_id)
+        connection.execute(
+            _table.update()
+            .where(*of_project, _table.c.closes_when_empty.is_not(wanted))
+            .values(closes_when_empty=wanted)
+        )
+
+
 def lock(connection: Connection, ids: Iterable[str]) -> None:
     """Let nobody else change cases until the end of the transaction, who may refer to them all the same.
 

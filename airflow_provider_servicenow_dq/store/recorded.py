@@ -20,9 +20,9 @@ _table: Final = schema.outbox
 
 
 def addresses_of(
-    connection: Connection, instance: str, kind: str, *, task: str | None = None
+    connection: Connection, instance: str, *kinds: str, task: str | None = None
 ) -> list[Address]:
-    """Return where entries of a kind wait on an instance, in the order in which they were recorded.
+    """Return where entries of some kinds wait on an instance, in the order in which they were recorded.
 
     :param task: Only those that this task instance recorded.
     """
@@ -31,7 +31,7 @@ def addresses_of(
         .where(
             _table.c.instance == instance,
             _table.c.state.in_((outbox.PENDING, outbox.SENDING)),
-            _table.c.kind == kind,
+            _table.c.kind.in_(kinds),
             *([_table.c.recorded_by == task] if task is not None else ()),
         )
         .order_by(_table.c.id)

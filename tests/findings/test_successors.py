@@ -138,7 +138,7 @@ def test_a_ticket_whose_last_finding_goes_to_another_table_is_resolved_by_its_ow
     states = {"outbound": {"resolved": "3", "active": "2"}, "inbound": {"3": "resolved"}}
     Client(desk, table="u_data_task", status=states, close_empty_cases=True).create(ticket(1))
 
-    Client(desk).create(ticket(1, title="elsewhere"))
+    Client(desk, close_empty_cases=True).create(ticket(1, title="elsewhere"))
 
     (row,) = sandbox.records("u_data_task")
     assert row["state"] == "3"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Status
 from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
-from airflow_provider_servicenow_dq.store import cases, exclusive, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
 from airflow_provider_servicenow_dq.store.outbox import Draft
 from airflow_provider_servicenow_dq.tickets import notes
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from airflow_provider_servicenow_dq.desk.crew import Crew
+    from airflow_provider_servicenow_dq.store.cases import Case
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
+    from airflow_provider_servicenow_dq.tickets.states import States
 
 
 #: Kinds of entries that say that an anomaly belongs on a ticket.
@@ -122,9 +124,10 @@ def close_empty(connection: Connection, ticket: Ticket, *, rules: Mapping[str, A
     :param rules: What the payload of an entry says of the ticket's states.
     """
     case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
-    if case is None or not case.closes_when_empty or tickets.members(connection, ticket.id):
+    if case is None or not case.closes_when_empty or _holds_some(connection, ticket, case):
         return []
     payload = {
+        "if_empty": True,
         "sys_id": ticket.sys_id,
         "status": Status.RESOLVED,
         "effect": "resolve",
@@ -136,10 +139,32 @@ def close_empty(connection: Connection, ticket: Ticket, *, rules: Mapping[str, A
     return [Draft(ticket.address, name, outbox.STATUS, payload)]
 
 
+def resolve_empty(connection: Connection, ticket: Ticket, *, by: str, now: datetime) -> None:
+    """Resolve a ticket whose case has lost its last finding, if that is to be closed then.
+
+    :param by: Who has recorded it.
+    """
+    rules = _own_rules(connection, ticket)
+    if may_be_resolved_empty(connection, ticket, states_in(rules, ticket.address.table)):
+        outbox.record(connection, close_empty(connection, ticket, rules=rules), recorded_by=by, now=now)
+
+
+def may_be_resolved_empty(connection: Connection, ticket: Ticket, states: States) -> bool:
+    """Whether a ticket is open, and nothing is on it or in its case."""
+    case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
+    is_open = ticket.state != tickets.UNKNOWN and states.is_open(ticket.state)
+    return is_open and case is not None and not _holds_some(connection, ticket, case)
+
+
+def _holds_some(connection: Connection, ticket: Ticket, case: Case) -> bool:
+    """Whether something is on a ticket, or is in its case and need not have arrived yet."""
+    return bool(tickets.members(connection, ticket.id) or cases.findings(connection, [case.id]))
+
+
 def leave(
     connection: Connection,
     ticket: Ticket,
-    anomalies: Sequence[Anomaly],
+    gone: Sequence[Anomaly],
     *,
     where: str,
     by: str,
@@ -156,10 +181,30 @@ def leave(
     states = states_in(rules, ticket.address.table)
     if ticket.state == tickets.UNKNOWN or states.is_ended(ticket.state):
         return  # nothing can be written on it any more
-    texts = notes.left_pages(anomalies, number=where)
+    texts = notes.left_pages(gone, number=where)
     drafts = list(_pages(ticket, f"{uuid.uuid4().hex}|{ticket.sys_id}", texts, rules))
     drafts += close_empty(connection, ticket, rules=rules)
     outbox.record(connection, drafts, recorded_by=by, now=now)
+
+
+def leave_case(
+    connection: Connection, ticket: Ticket, keys: Sequence[str], *, by: str, now: datetime
+) -> None:
+    """Let findings that were cut off a ticket leave its case as well, and note it on the ticket.
+
+    Whoever calls it is :func:`~.exclusive.alone`.
+
+    :param by: Who has recorded it.
+    """
+    case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
+    owners = cases.owners(connection, keys)
+    gone = [key for key in keys if case is not None and owners.get(key) == case.id]
+    if case is None or not gone:
+        return
+    cases.take_out(connection, gone)
+    cases.change(connection, case, by="", now=now)
+    known = anomalies.contents(connection, gone)
+    leave(connection, ticket, [known[key] for key in gone], where="", by=by, rules={}, now=now)
 
 
 def link_ended(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:
@@ -171,12 +216,13 @@ def link_ended(connection: Connection, ticket: Ticket, entries: Sequence[Entry],
 def deliver(crew: Crew, *, task: str | None = None) -> None:
     """Deliver the notes about moves that wait.
 
-    :param task: Only those that come of what a task instance recorded.
+    :param task: Only those that come of what a task instance recorded, with the states that it recorded.
     """
     if crew.stop.is_set():
         return
     with crew.desk.store.snapshot() as connection:
-        waiting = recorded.addresses_of(connection, crew.desk.host, outbox.MOVE, task=task)
+        kinds = (outbox.MOVE,) if task is None else (outbox.MOVE, outbox.STATUS)
+        waiting = recorded.addresses_of(connection, crew.desk.host, *kinds, task=task)
     tables: dict[str, list[Address]] = {}
     for address in waiting:
         tables.setdefault(address.table, []).append(address)
@@ -221,8 +267,8 @@ def _drafts(
         rules = _rules(connection, other, first)
         if other.state == tickets.UNKNOWN or states_in(rules, other.address.table).is_ended(other.state):
             continue  # nothing can be written on it any more
-        anomalies = [_anomaly(moving[key]) for key in keys]
-        texts = notes.left_pages(anomalies, number=_number(ticket, other))
+        told = [_anomaly(moving[key]) for key in keys]
+        texts = notes.left_pages(told, number=_number(ticket, other))
         yield from _pages(other, f"{first.id}|{other.sys_id}", texts, rules)
     if joining:
         joined = notes.joined_pages(joining)

@@ -47,6 +47,10 @@ def append(
         words = f"{ticket.number} is {states.label(ticket.state)}: nothing can be written on it any more"
         _unchanged(connection, desk, entry, ticket, words, warnings=[words])
         return None
+    if entry.payload.get("if_empty") and not moves.may_be_resolved_empty(connection, ticket, states):
+        words = f"{ticket.number} is {states.label(ticket.state)}, or a finding has returned to it"
+        _unchanged(connection, desk, entry, ticket, words)
+        return None
     if entry.kind == outbox.STATUS:
         return _status(connection, entry, ticket, states, asked, run)
     reason = "a comment in its source" if entry.kind == outbox.COMMENT else "a text of its own"

@@ -1,0 +1,115 @@
+"""Findings that leave: their ticket and their case at once, and what becomes of a case that is empty."""
+
+from __future__ import annotations
+
+import pytest
+from asking import Client, finding_id, keys, members, ours, result_of, texts, ticket
+
+from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
+from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.desk.link import link_anomalies
+from airflow_provider_servicenow_dq.desk.open import open_tickets
+from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.desk.unlink import unlink_anomalies
+from airflow_provider_servicenow_dq.findings.finding import finding_of
+from airflow_provider_servicenow_dq.projects.project import Project
+
+EMPTY = "No finding is left in PROJ-1."
+
+
+@pytest.fixture
+def client(desk):
+    return Client(desk)
+
+
+def state_of(sandbox, sys_id):
+    return next(row["state"] for row in ours(sandbox) if row["sys_id"] == sys_id)
+
+
+@pytest.mark.parametrize("how", ["linked", "reported"])
+def test_a_finding_that_was_on_a_ticket_without_a_case_leaves_it_for_a_case_without_a_ticket(
+    client, desk, sandbox, how
+):
+    (case,) = client.create_cases(ticket(1, kind="cases")).cases
+    finding, run = finding_of(finding_id(2)), Run("dag", "run", "task")
+    if how == "linked":
+        row = desk.table_api.create("incident", {"short_description": "by hand"})
+        link_anomalies(desk, [finding], incident=row["number"], run=run, project=Project())
+        sys_id = row["sys_id"]
+    else:
+        open_tickets(desk, [finding], order=Order(Project()), run=run)
+        sys_id = ours(sandbox)[0]["sys_id"]
+    assert members(desk, sys_id) == keys(2)
+
+    client.attach_case(case.id, 2)
+    client.attach_case(case.id, 2)
+
+    assert members(desk, sys_id) == set()
+    assert texts(sandbox, sys_id).count("now on PROJ-1") == 1
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_finding_that_is_unlinked_from_the_ticket_of_its_case_leaves_the_case_too(desk, sandbox, closes):
+    client = Client(desk, close_empty_cases=closes)
+    sys_id = result_of(client.create(ticket(1))).sys_id
+
+    unlink_anomalies(desk, [finding_of(finding_id(1))], run=Run("dag", "run", "unlink"))
+
+    (case,) = client.attach_case(client.attach(ours(sandbox)[0]["number"], 2).cases[0].id, 2).cases
+    assert [each.resource_id for each in case.attributes.insights] == [finding_id(2)]
+    assert texts(sandbox, sys_id).count("No longer followed here") == 1
+    assert texts(sandbox, sys_id).count(EMPTY) == closes
+
+
+def test_a_case_with_a_finding_that_its_ticket_has_refused_is_not_empty_until_that_has_left(desk, sandbox):
+    client = Client(desk, close_empty_cases=True)
+    answer = client.create(ticket(1))
+    (case,), sys_id = answer.cases, result_of(answer).sys_id
+    sandbox.configure(abort=("incident when sys_idISNOTEMPTY",))
+    client.attach_case(case.id, 2)
+    sandbox.configure(abort=())
+
+    client.detach(1)
+    assert (state_of(sandbox, sys_id), EMPTY in texts(sandbox, sys_id)) == ("1", False)
+
+    client.detach(2)
+    assert (state_of(sandbox, sys_id), texts(sandbox, sys_id).count(EMPTY)) == ("6", 1)
+
+
+def test_a_case_to_which_a_finding_returns_before_anything_was_delivered_is_not_closed(desk, sandbox):
+    client = Client(desk, close_empty_cases=True)
+    answer = client.create(ticket(1))
+    (case,), sys_id = answer.cases, result_of(answer).sys_id
+    sandbox.stop()
+    try:
+        client.detach(1)
+        client.attach_case(case.id, 1)
+    finally:
+        sandbox.start()
+    deliver_waiting(desk, Run("dag", "run", "deliver"))
+
+    assert (state_of(sandbox, sys_id), EMPTY in texts(sandbox, sys_id)) == ("1", False)
+    assert members(desk, sys_id) == keys(1)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_whether_an_empty_case_is_closed_says_the_project_as_it_is_now(desk, sandbox, closes):
+    before, now = Client(desk, close_empty_cases=not closes), Client(desk, close_empty_cases=closes)
+    sys_id = result_of(before.create(ticket(1))).sys_id
+
+    now.detach(1)
+
+    assert state_of(sandbox, sys_id) == ("6" if closes else "1")
+
+
+def test_findings_of_a_project_that_is_gone_can_be_detached_with_the_others(client, desk, sandbox):
+    former = Client(desk)
+    former.project = Project(id="gone", key="GONE")
+    gone = result_of(former.create(ticket(1, project="gone"))).sys_id
+    here = result_of(client.create(ticket(2))).sys_id
+
+    client.detach(1, 2)
+    deliver_waiting(desk, Run("dag", "run", "deliver"))
+
+    assert members(desk, gone) == members(desk, here) == set()
+    assert all("No longer followed here" in texts(sandbox, sys_id) for sys_id in (gone, here))
