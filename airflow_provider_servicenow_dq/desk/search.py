@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_servicenow_dq.client.dictionary import TASKS
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.desk.order import CORRELATION
 from airflow_provider_servicenow_dq.exceptions import (
@@ -72,7 +73,7 @@ def find_ticket(
     :param key_column: Comes with its columns.
     :param everywhere: A ticket that is not there is looked for among all tasks.
     :raises ServiceNowConfigError: If it is no name of a ticket, or the address of another instance.
-    :raises NoSuchTicketError: If the instance shows no such ticket.
+    :raises NoSuchTicketError: If the instance shows no such ticket, or the record is none.
     :raises AmbiguousNameError: If several tickets have that number.
     """
     named = read_name(name, host=table_api.transport.config.host)
@@ -84,6 +85,10 @@ def find_ticket(
             raise AmbiguousNameError(place, named.number, len(rows))
         if rows:
             kind = str(rows[0].get(_CLASS) or place)
+            if not {kind, place} & {table, *TASKS} and not _is_task(table_api, rows[0]["sys_id"]):
+                raise NoSuchTicketError(
+                    404, "No ticket", f"{kind} is no table of tickets: it is neither {table} nor a task"
+                )
             if kind == place:
                 return Found(place, rows[0])
             # What extends a table has columns of its own.
@@ -96,6 +101,11 @@ def find_ticket(
         f"There is no ticket {named.number or named.sys_id} on {table_api.transport.config.host} in "
         f"{' or '.join(asked)}, or this account may not see it",
     )
+
+
+def _is_task(table_api: TableApi, sys_id: str) -> bool:
+    """Whether a record is a task, as far as this account may see: else any record could be written on."""
+    return bool(_rows(table_api, TASK, Named(sys_id=sys_id), ("sys_id",), is_last=True))
 
 
 def _rows(

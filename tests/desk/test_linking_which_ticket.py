@@ -55,6 +55,30 @@ def test_a_ticket_that_is_not_there_is_named_in_an_error_that_says_so(desk, sand
         link(desk, name, qualytics())
 
 
+@pytest.mark.parametrize("table", ["sys_user", "sys_user_group"])
+def test_a_record_that_is_no_ticket_is_not_written_on(desk, sandbox, table):
+    record = sandbox.records(table)[0]
+    sandbox.clear_requests()
+
+    with pytest.raises(NoSuchTicketError, match=f"{table} is no table of tickets"):
+        link(desk, f"{sandbox.url}/{table}.do?sys_id={record['sys_id']}", qualytics())
+    assert {request.method for request in sandbox.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("extends", [" extends task", ""])
+def test_a_ticket_of_a_table_of_ones_own_is_a_task_or_of_the_projects_table(desk, sandbox, extends):
+    sandbox.configure(table=[f"u_dq_ticket{extends}"])
+    values = {"short_description": "by hand"} if extends else {}
+    sys_id = desk.table_api.create("u_dq_ticket", values)["sys_id"]
+    address = f"{sandbox.url}/u_dq_ticket.do?sys_id={sys_id}"
+
+    if extends:
+        assert actions(link(desk, address, qualytics())) == ["linked"]
+    else:
+        with pytest.raises(NoSuchTicketError):
+            link(desk, address, qualytics())
+
+
 def test_a_number_that_two_tickets_have_is_an_error(desk, sandbox):
     theirs(desk, number="INC0077777")
     theirs(desk, number="INC0077777")

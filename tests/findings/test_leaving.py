@@ -92,6 +92,23 @@ def test_a_case_to_which_a_finding_returns_before_anything_was_delivered_is_not_
     assert members(desk, sys_id) == keys(1)
 
 
+@pytest.mark.parametrize("on_refire", ["reopen", "new", "note", "nothing"])
+def test_an_empty_case_reopens_when_one_returns_whatever_is_done_about_resolved_ones(
+    desk, sandbox, on_refire
+):
+    client = Client(desk, close_empty_cases=True, on_refire=on_refire)
+    answer = client.create(ticket(1))
+    (case,), sys_id = answer.cases, result_of(answer).sys_id
+    client.detach(1)
+    assert state_of(sandbox, sys_id) == "6"
+
+    client.attach_case(case.id, 1)
+
+    assert state_of(sandbox, sys_id) == "2"
+    assert members(desk, sys_id) == keys(1)
+    assert len(ours(sandbox)) == 1
+
+
 @pytest.mark.parametrize("closes", [True, False])
 def test_whether_an_empty_case_is_closed_says_the_project_as_it_is_now(desk, sandbox, closes):
     before, now = Client(desk, close_empty_cases=not closes), Client(desk, close_empty_cases=closes)

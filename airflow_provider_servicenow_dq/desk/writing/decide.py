@@ -43,6 +43,7 @@ class Sighting:
     :param times: How many occurrences these are.
     :param newcomers: How many anomalies among them are not on the ticket yet (only where a ticket holds
         several).
+    :param to_empty: The ticket is that of a case, and we have resolved it when its last finding had left.
     :param run: The DAG run that reports.
     """
 
@@ -51,6 +52,7 @@ class Sighting:
     run: str
     times: int = 1
     newcomers: int = 0
+    to_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _refire(ticket: Ticket, sighting: Sighting, policy: Policy, now: datetime) -
     )
     if sighting.newcomers:
         # Whoever ended it decided about the others: these were never on it.
-        return _for_newcomers(ticket, policy)
+        return _for_newcomers(ticket, sighting, policy)
     muted = _muted_until(ticket, ended_at, policy)
     if muted and sighting.occurred_at < muted:
         code = ticket.record.get("close_code") or policy.states.label(ticket.state)
@@ -109,8 +111,12 @@ def _refire(ticket: Ticket, sighting: Sighting, policy: Policy, now: datetime) -
     return _refire_resolved(ticket, sighting, ended_at, policy, now)
 
 
-def _for_newcomers(ticket: Ticket, policy: Policy) -> Decision:
-    if policy.states.is_ended(ticket.state) or not _may_be_reopened(policy):
+def _for_newcomers(ticket: Ticket, sighting: Sighting, policy: Policy) -> Decision:
+    # What is done about tickets that somebody has resolved says nothing of one that was only empty.
+    may_be_reopened = _may_be_reopened(policy) or (
+        sighting.to_empty and policy.states.reopening() is not None
+    )
+    if policy.states.is_ended(ticket.state) or not may_be_reopened:
         words = f"new since {ticket.number} is {policy.states.label(ticket.state)}"
         return Decision("created", "create", words, predecessor=ticket)
     return Decision("reopened", "reopen", f"new since {ticket.number} was resolved")

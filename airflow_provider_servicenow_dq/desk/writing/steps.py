@@ -156,8 +156,10 @@ def _decided(
     anomalies = [Anomaly.model_validate(entry.payload["anomaly"]) for entry in batch]
     now = desk.now()
     newcomers: list[Entry] = []
+    policy, is_empty = policy_of(batch[-1].payload, address.table), False
     if ticket is not None and group.holds_many(address):
         members = tickets.members(connection, ticket.id)
+        is_empty = group.is_case(address) and not members and settle.is_resolved_by_us(ticket, policy.states)
         newcomers = [entry for entry in batch if entry.key not in members]
     elif ticket is not None and homes.was_unlinked(connection, batch[0], ticket):
         newcomers = list(batch)
@@ -168,8 +170,9 @@ def _decided(
         run=run,
         times=len(batch),
         newcomers=len(newcomers),
+        to_empty=is_empty,
     )
-    decision = decide(ticket, sighting, policy=policy_of(batch[-1].payload, address.table), now=now)
+    decision = decide(ticket, sighting, policy=policy, now=now)
     if newcomers and not group.holds_many(address):
         decision = replace(decision, reason="linked again")
     return decision, sighting, newcomers
