@@ -16,6 +16,7 @@ from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.desk.desk import utc_now
 from airflow_provider_servicenow_dq.desk.link import address_of
 from airflow_provider_servicenow_dq.desk.places import group, key_column
+from airflow_provider_servicenow_dq.desk.pulling.pulled_cases import as_on_ticket
 from airflow_provider_servicenow_dq.desk.search import find_ticket
 from airflow_provider_servicenow_dq.exceptions import (
     RecordNotFoundError,
@@ -193,6 +194,8 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
         earlier = case_intents.entries(connection, case, keys=findings, for_update=True) if case else []
         _refuse_locked(side, ticket, place=_URL)
         if case is None:
+            of_ticket = ((name, str(ticket.record.get(name) or "")) for name in ("priority", "assigned_to"))
+            said = {name: value for column in of_ticket for name, value in as_on_ticket(*column).items()}
             draft = Draft(
                 correlation_id=address.correlation_id,
                 project_id=side.project.id,
@@ -203,6 +206,8 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
                 # One of ours that a lost store knew has the id that it had.
                 ticket_sys_id=None if group.is_case(address) else ticket.sys_id,
                 closes_when_empty=side.project.close_empty_cases,
+                priority=said.get("priority") or cases.NOT_DEFINED,
+                assignee_id=said.get("assignee_id"),
             )
             (case,) = cases.add(connection, [draft], by=caller.user, now=now)
         recording.put(connection, side, case, findings, caller, earlier=earlier)

@@ -86,6 +86,44 @@ def test_who_a_case_is_assigned_to_is_followed_with_its_priority_and_due_date(de
     assert shown(client, case).assigned_to is None
 
 
+def test_the_case_of_a_ticket_that_somebody_has_opened_begins_as_the_ticket_is(desk, sandbox):
+    client = Client(desk, assignees={"f315bdaf-9ee7": "beth.anglin"})
+    values = {"impact": "1", "urgency": "1", "assigned_to": user(sandbox, "beth.anglin")}
+    row = desk.table_api.create("incident", {"short_description": "Leak", **values})
+
+    (case,) = client.attach(row["number"], 1).cases
+
+    assert (case.attributes.title, case.attributes.priority, assigned(case)) == (
+        "Leak",
+        "P1",
+        "f315bdaf-9ee7",
+    )
+
+
+def test_a_case_is_called_what_people_call_its_ticket(client, desk, sandbox, case):
+    pull(desk, client.project)
+    assert shown(client, case).title == case.attributes.title
+    by_hand(sandbox, short_description="The bucket of the lake is open")
+    pull(desk, client.project)
+    assert shown(client, case).title == "The bucket of the lake is open"
+    by_hand(sandbox, **CLOSED)
+
+    client.attach_case(case.id, 3)
+
+    assert {row["short_description"] for row in ours(sandbox)} == {"The bucket of the lake is open"}
+
+
+def test_where_nothing_comes_back_a_case_stays_as_it_was_asked_for(desk, sandbox):
+    client = Client(desk, sync="outbound")
+    (case,) = client.create(ticket(1, priority="P4", title="mine")).cases
+    pull(desk, client.project)
+    by_hand(sandbox, impact="1", urgency="1", short_description="theirs")
+    pull(desk, client.project)
+
+    now = shown(client, case)
+    assert (now.priority, now.title) == ("P4", "mine")
+
+
 def test_what_people_have_chosen_is_kept_by_the_successor_of_the_ticket(client, desk, sandbox, case):
     pull(desk, client.project)
     by_hand(sandbox, impact="1", urgency="2", assigned_to=user(sandbox, "beth.anglin"))

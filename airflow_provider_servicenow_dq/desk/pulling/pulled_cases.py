@@ -30,28 +30,33 @@ class Changed(NamedTuple):
     by: str | None
 
 
-def follow(connection: Connection, changed: Iterable[Changed], *, now: datetime) -> None:
-    """Let cases have the priority and the assignee of their tickets.
+def as_on_ticket(field: str, value: str) -> dict[str, str | None]:
+    """Return what a case says where its ticket has some value; nothing where it need not keep that.
 
-    State and due date need not be kept, they are shown as they are on the ticket. A priority that is none of
-    1 to 5 says nothing. An assignee is kept by sys_id.
+    State and due date are shown as they are on the ticket. A priority that is none of 1 to 5 says nothing. An
+    assignee is kept by sys_id.
+    """
+    if field == "priority" and value in _PRIORITIES:
+        return {"priority": _PRIORITIES[value]}
+    if field == "assigned_to":
+        return {"assignee_id": value or None}
+    if field == "short_description" and value.strip():
+        return {"title": value}
+    return {}
+
+
+def follow(connection: Connection, changed: Iterable[Changed], *, now: datetime) -> None:
+    """Let cases have the priority, the assignee and the title of their tickets.
 
     :param changed: The oldest first.
     """
-    wanted = [
-        each
-        for each in changed
-        if each.field == "assigned_to" or (each.field == "priority" and each.new in _PRIORITIES)
-    ]
+    wanted = [each for each in changed if as_on_ticket(each.field, each.new)]
     known = cases.of_tickets(connection, ((each.address, each.sys_id) for each in wanted))
     cases.lock(connection, [case.id for case in known.values()])
     newest = tickets.at(connection, {address for address, _ in known})
     for each in wanted:
         case = known.get((each.address, each.sys_id))
         # What becomes of a ticket that has a successor says nothing of the case any more.
-        if case is None or newest[each.address][0].sys_id != each.sys_id:
-            continue
-        if each.field == "priority":
-            cases.change(connection, case, by=each.by or "", now=now, priority=_PRIORITIES[each.new])
-        else:
-            cases.change(connection, case, by=each.by or "", now=now, assignee_id=each.new or None)
+        if case is not None and newest[each.address][0].sys_id == each.sys_id:
+            said = as_on_ticket(each.field, each.new)
+            cases.change(connection, case, by=each.by or "", now=now, **said)
