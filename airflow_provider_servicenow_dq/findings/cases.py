@@ -1,14 +1,12 @@
-"""Tickets and cases for security findings: create, attach, detach.
+"""Findings that join a ticket or a case that is there, and findings that leave.
 
 A finding is in one case at a time. Whoever puts it elsewhere moves it in one transaction of the store; what
-the tickets get is written down in the same one and follows by the outbox. A request that is repeated, because
-its answer was lost, gets the same cases and creates nothing twice.
+the tickets get is written down in the same one and follows by the outbox.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -24,18 +22,16 @@ from airflow_provider_servicenow_dq.exceptions import (
     ServiceNowConfigError,
     ServiceNowError,
 )
-from airflow_provider_servicenow_dq.findings import recording, repeats
+from airflow_provider_servicenow_dq.findings import recording
 from airflow_provider_servicenow_dq.findings.answering import answer, delivered
-from airflow_provider_servicenow_dq.findings.finding import title_of
 from airflow_provider_servicenow_dq.findings.view import ticket_of
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
 from airflow_provider_servicenow_dq.store import case_intents, cases, exclusive
 from airflow_provider_servicenow_dq.store.cases import Case, Draft
-from airflow_provider_servicenow_dq.store.outbox import Address
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sqlalchemy.engine import Connection
 
@@ -44,124 +40,15 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.findings.asked import (
         AttachCase,
         AttachTicket,
-        CaseToCreate,
-        CreateCases,
-        CreateTickets,
         Detach,
-        TicketToCreate,
     )
     from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Side, Sides
     from airflow_provider_servicenow_dq.projects.project import Project
+    from airflow_provider_servicenow_dq.store.outbox import Address
     from airflow_provider_servicenow_dq.store.store import Store
     from airflow_provider_servicenow_dq.store.tickets import Ticket
 
 _URL: Final = "data.attributes.servicenow_ticket_url"
-
-
-def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -> Answer:
-    """Open a case for each item, with a ticket or without one, and put its findings into it.
-
-    Findings leave the cases, and with them the tickets, that they were in; one that is in several items ends
-    in the last of them. An item whose ticket ServiceNow refuses says so in its case; the others are not held
-    up, and a repeated request tries it again.
-
-    :raises NotFoundError: If there is no such project.
-    :raises KeyReusedError: If the caller's key came with another request before.
-    """
-    items: Sequence[TicketToCreate | CaseToCreate] = body.data
-    known = {name: sides(name) for name in {item.relationships.project.data.id for item in items}}
-    of_items = [known[item.relationships.project.data.id] for item in items]
-    store, now = of_items[0].desk.store, of_items[0].desk.now()
-    by_project = {side.project.id: side for side in of_items}
-    request = repeats.Request.to(of_items, body, caller)
-    with store.begin() as connection:
-        exclusive.alone(connection)
-        findings = _remember(connection, of_items[0], items)
-        before = repeats.known(connection, request, now=now)
-        opened = earlier = [case for case in before if case is not None]
-        if len(opened) < len(before):
-            opened = _open(connection, request, before, of_items, findings)
-            repeats.remember(connection, request, opened, now=now)
-        _put_back(connection, request, before, of_items, findings)
-        for case, entries in recording.refused(connection, earlier):
-            recording.put_again(connection, by_project[case.project_id], case, entries, caller)
-    return answer(store, opened, by_project, caller)
-
-
-def _remember(
-    connection: Connection, side: Side, items: Sequence[TicketToCreate | CaseToCreate]
-) -> list[dict[str, Anomaly]]:
-    """Return the findings of each item by their keys, in their order."""
-    ids = [item.relationships.findings.ids for item in items]
-    # All at once, so that they are locked in one order: else two requests wait for each other.
-    known = recording.remember(connection, side, dict.fromkeys(itertools.chain.from_iterable(ids)))
-    keys = [[recording.key_of(each, side.desk.namespace) for each in of_item] for of_item in ids]
-    return [{key: known[key] for key in of_item} for of_item in keys]
-
-
-def _open(
-    connection: Connection,
-    request: repeats.Request,
-    before: Sequence[Case | None],
-    sides: Sequence[Side],
-    findings: Sequence[Mapping[str, Anomaly]],
-) -> list[Case]:
-    """Open cases for those items that have none yet; return those of all.
-
-    :param before: The cases that items have.
-    """
-    due = [number for number, case in enumerate(before) if case is None]
-    caller, names = request.caller, repeats.names(connection, request, due)
-    drafts = [
-        _draft(request.items[number], sides[number], findings[number], group.case_correlation(name))
-        for number, name in zip(due, names, strict=True)
-    ]
-    # All that are left by this request at once: who follows their tickets changes several, too.
-    moving = {key for number in due for key in findings[number]}
-    cases.lock(connection, cases.owners(connection, moving).values())
-    opened = cases.add(connection, drafts, by=caller.user, now=sides[0].desk.now())
-    for number, case in zip(due, opened, strict=True):
-        recording.put(connection, sides[number], case, findings[number], caller)
-    fresh = iter(opened)
-    return [case or next(fresh) for case in before]
-
-
-def _put_back(
-    connection: Connection,
-    request: repeats.Request,
-    before: Sequence[Case | None],
-    sides: Sequence[Side],
-    findings: Sequence[Mapping[str, Anomaly]],
-) -> None:
-    """Put what the caller has taken out of its cases since into them again."""
-    undone = repeats.undone(connection, request, before, findings)
-    moving = [key for keys in undone.values() for key in keys]
-    cases.lock(
-        connection, {*cases.owners(connection, moving).values(), *(case.id for case in before if case)}
-    )
-    for number, keys in undone.items():
-        case, back = before[number], {key: findings[number][key] for key in keys}
-        if case is not None:
-            earlier = case_intents.entries(connection, case, keys=back, for_update=True)
-            recording.put(connection, sides[number], case, back, request.caller, earlier=earlier)
-
-
-def _draft(
-    item: TicketToCreate | CaseToCreate, side: Side, findings: Mapping[str, Anomaly], correlation_id: str
-) -> Draft:
-    address = Address(side.desk.host, side.project.table, correlation_id)
-    asked = item.attributes
-    return Draft(
-        correlation_id=correlation_id,
-        project_id=side.project.id,
-        project_key=side.project.key or recording.NO_KEY,
-        title=(asked.title or "").strip() or title_of(list(findings.values())),
-        description=asked.description or "",
-        address=address if item.type == "servicenow_tickets" else None,
-        priority=asked.priority,
-        assignee_id=asked.assignee_id,
-        closes_when_empty=side.project.close_empty_cases,
-    )
 
 
 def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer:
@@ -194,24 +81,29 @@ def attach_ticket(body: AttachTicket, *, sides: Sides, caller: Caller) -> Answer
         earlier = case_intents.entries(connection, case, keys=findings, for_update=True) if case else []
         _refuse_locked(side, ticket, place=_URL)
         if case is None:
-            of_ticket = ((name, str(ticket.record.get(name) or "")) for name in ("priority", "assigned_to"))
-            said = {name: value for column in of_ticket for name, value in as_on_ticket(*column).items()}
-            draft = Draft(
-                correlation_id=address.correlation_id,
-                project_id=side.project.id,
-                project_key=side.project.key or recording.NO_KEY,
-                title=str(ticket.record.get("short_description") or ticket.number),
-                description=str(ticket.record.get("description") or ""),
-                address=address,
-                # One of ours that a lost store knew has the id that it had.
-                ticket_sys_id=None if group.is_case(address) else ticket.sys_id,
-                closes_when_empty=side.project.close_empty_cases,
-                priority=said.get("priority") or cases.NOT_DEFINED,
-                assignee_id=said.get("assignee_id"),
-            )
+            draft = _draft(side, ticket, address)
             (case,) = cases.add(connection, [draft], by=caller.user, now=now)
         recording.put(connection, side, case, findings, caller, earlier=earlier)
     return answer(store, [case], {case.project_id: side}, caller)
+
+
+def _draft(side: Side, ticket: Ticket, address: Address) -> Draft:
+    """Return the case of a ticket that has none yet."""
+    of_ticket = ((name, str(ticket.record.get(name) or "")) for name in ("priority", "assigned_to"))
+    said = {name: value for column in of_ticket for name, value in as_on_ticket(*column).items()}
+    return Draft(
+        correlation_id=address.correlation_id,
+        project_id=side.project.id,
+        project_key=side.project.key or recording.NO_KEY,
+        title=str(ticket.record.get("short_description") or ticket.number),
+        description=str(ticket.record.get("description") or ""),
+        address=address,
+        # One of ours that a lost store knew has the id that it had.
+        ticket_sys_id=None if group.is_case(address) else ticket.sys_id,
+        closes_when_empty=side.project.close_empty_cases,
+        priority=said.get("priority") or cases.NOT_DEFINED,
+        assignee_id=said.get("assignee_id"),
+    )
 
 
 def _refuse_locked(side: Side, ticket: Ticket, *, place: str) -> None:
@@ -332,7 +224,7 @@ def _left_by(
     if project is not None:
         recording.follow_project(connection, project, [case.id])
     noted = recording.leave(connection, project, gone, caller, where="", now=now)
-    recording.emptied(connection, [case.id], caller, besides=noted, now=now)
+    recording.resolve_empty(connection, [case.id], caller, besides=noted, now=now)
 
 
 def _side_or_none(sides: Sides, name: str) -> Side | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, occurrence_id
 from airflow_provider_servicenow_dq.desk import link
 from airflow_provider_servicenow_dq.desk.order import Order, payload, rules_payload
-from airflow_provider_servicenow_dq.desk.places import group, key_column, moves
+from airflow_provider_servicenow_dq.desk.places import emptied, group, key_column, moves
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.people import user_for
 from airflow_provider_servicenow_dq.findings.view import ticket_of
@@ -91,7 +91,7 @@ def put(
         ticket = ticket_of(connection, case)
         wanted = findings if ticket is None else not_on(connection, ticket, findings)
         _bring(connection, side, case, wanted, caller, earlier)
-    emptied(connection, set(left.values()), caller, besides=noted, now=side.desk.now())
+    resolve_empty(connection, set(left.values()), caller, besides=noted, now=side.desk.now())
 
 
 def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, list[outbox.Entry]]]:
@@ -177,7 +177,7 @@ def follow_project(connection: Connection, project: Project, case_ids: Iterable[
     cases.close_when_empty(connection, case_ids, project.id, wanted=project.close_empty_cases)
 
 
-def emptied(
+def resolve_empty(
     connection: Connection,
     case_ids: Collection[str],
     caller: Caller,
@@ -194,7 +194,7 @@ def emptied(
     for case in cases.by_ids(connection, sorted(case_ids)).values():
         ticket = ticket_of(connection, case)
         if ticket is not None and ticket.id not in besides:
-            moves.resolve_empty(connection, ticket, by=caller.run.task, now=now)
+            emptied.resolve(connection, ticket, by=caller.run.task, now=now)
 
 
 def _draft(

@@ -67,7 +67,7 @@ class ServiceNowCreateFindingTicketsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Record everything, deliver it, and return one case per item."""
-        from airflow_provider_servicenow_dq.findings import asked, cases  # noqa: PLC0415 (loads SQLAlchemy)
+        from airflow_provider_servicenow_dq.findings import asked, opening  # noqa: PLC0415 (loads SQLAlchemy)
 
         data = rendered_payload(self.data, parameter="data")
         items = [_in_project(item, self.project) for item in data] if isinstance(data, list) else data
@@ -75,7 +75,7 @@ class ServiceNowCreateFindingTicketsOperator(BaseOperator):
         known = _findings_in(self.findings)
 
         def creating(sides: Sides, _: Store, caller: Caller) -> Answer:
-            return cases.create(body, sides=sides, caller=caller)
+            return opening.create(body, sides=sides, caller=caller)
 
         ids = [finding for ticket in body.data for finding in ticket.relationships.findings.ids]
         return ask(self, context, creating, ids=ids, known=known, body=body)

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Header, Path, Request
 
 from airflow_provider_servicenow_dq import settings
 from airflow_provider_servicenow_dq.desk.desk import Run
-from airflow_provider_servicenow_dq.findings import asked, cases
+from airflow_provider_servicenow_dq.findings import asked, cases, opening
 from airflow_provider_servicenow_dq.findings.parties import Caller
 from airflow_provider_servicenow_dq.findings.shown import CaseResponse, CaseResponses
 from airflow_provider_servicenow_dq.plugins.params import ReachOfBody
@@ -104,7 +104,10 @@ async def attach_case(request: Request, reach: ReachOfBody, case_id: CaseId, bod
 
 @router.delete("/cases", status_code=HTTPStatus.NO_CONTENT)
 async def detach(request: Request, reach: ReachOfBody, body: asked.Detach) -> None:
-    """Take findings out of their cases, and off the tickets of those; what is in none is passed over."""
+    """Take findings out of their cases, and off the tickets of those; what is in none is passed over.
+
+    They are out at once. What the tickets say of it follows, later where ServiceNow is down or asks to wait.
+    """
 
     def work() -> None:
         with reach.open_sides() as sides:
@@ -124,7 +127,7 @@ async def _create(
 ) -> dict[str, list[CaseData]]:
     def work() -> dict[str, list[CaseData]]:
         with reach.open_sides() as sides:
-            answer = cases.create(body, sides=sides.of, caller=_caller(request, key))
+            answer = opening.create(body, sides=sides.of, caller=_caller(request, key))
             return {"data": _kept(answer).cases}
 
     return await run(request, work, _ids(*body.data))

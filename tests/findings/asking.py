@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.desk.desk import Run
-from airflow_provider_servicenow_dq.findings import cases
+from airflow_provider_servicenow_dq.findings import cases, opening
 from airflow_provider_servicenow_dq.findings.asked import (
     AttachCase,
     AttachTicket,
@@ -74,12 +74,14 @@ class Client:
         return Caller(self.user, Run(task_id="test", unique=uuid.uuid4().hex), key)
 
     def create(self, *items: dict[str, Any], key: str | None = None) -> Answer:
-        return cases.create(
+        return opening.create(
             read(CreateTickets, {"data": list(items)}), sides=self.sides, caller=self.caller(key)
         )
 
     def create_cases(self, *items: dict[str, Any]) -> Answer:
-        return cases.create(read(CreateCases, {"data": list(items)}), sides=self.sides, caller=self.caller())
+        return opening.create(
+            read(CreateCases, {"data": list(items)}), sides=self.sides, caller=self.caller()
+        )
 
     def attach(self, url: str, *numbers: int, project: str = PROJECT) -> Answer:
         body = ticket(*numbers, project=project, servicenow_ticket_url=url)

@@ -12,7 +12,7 @@ from airflow_provider_servicenow_dq.client.transport import Transport
 from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
-from airflow_provider_servicenow_dq.findings import cases
+from airflow_provider_servicenow_dq.findings import opening
 from airflow_provider_servicenow_dq.findings.asked import CreateTickets, read
 from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Side
 from airflow_provider_servicenow_dq.findings.wrong import KeyReusedError, NotFoundError
@@ -52,7 +52,7 @@ def test_a_key_that_came_to_another_instance_before_is_refused(desk, elsewhere):
 def as_a_task(sides, *items):
     """Ask as a task that was cleared does: always with the same key."""
     caller = Caller("airflow", Run("dag", "run", "task"), "the task and what it says", is_task=True)
-    return cases.create(read(CreateTickets, {"data": list(items)}), sides=sides, caller=caller)
+    return opening.create(read(CreateTickets, {"data": list(items)}), sides=sides, caller=caller)
 
 
 def test_a_task_whose_connection_leads_to_another_instance_now_opens_its_tickets_there(desk, elsewhere):

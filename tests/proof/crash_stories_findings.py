@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from crash_story import NEW, SENT, UNSENT, Scenario
 
 from airflow_provider_servicenow_dq.desk.push import Pushed
-from airflow_provider_servicenow_dq.findings import asked, cases
+from airflow_provider_servicenow_dq.findings import asked, cases, opening
 from airflow_provider_servicenow_dq.findings.parties import Caller, Side
 from airflow_provider_servicenow_dq.projects.project import Project
 
@@ -56,7 +56,7 @@ def _came(answer: Answer) -> Pushed:
 def _create(scene: Scene, *items: dict[str, Any], run: str = "run", **rules: Any) -> Pushed:
     body = asked.read(asked.CreateTickets, {"data": list(items)})
     with scene.desk() as desk:
-        return _came(cases.create(body, sides=_sides(desk, **rules), caller=_caller(scene, run)))
+        return _came(opening.create(body, sides=_sides(desk, **rules), caller=_caller(scene, run)))
 
 
 def _ticket(scene: Scene) -> Pushed:
@@ -109,7 +109,7 @@ def _opened(scene: Scene) -> None:
 def _opened_case(scene: Scene) -> None:
     body = asked.read(asked.CreateTickets, {"data": [_item(scene, "a", "one", "two")]})
     with scene.desk() as desk:
-        answer = cases.create(body, sides=_sides(desk), caller=_caller(scene, "before"))
+        answer = opening.create(body, sides=_sides(desk), caller=_caller(scene, "before"))
     _case_ids[scene.name] = answer.cases[0].id
     _numbers[scene.name] = scene.incidents()[0]["number"]
 

@@ -6,10 +6,11 @@ The links move in one transaction; the notes on both tickets follow by the outbo
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind, Status
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind
 from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
+from airflow_provider_servicenow_dq.desk.places import emptied
 from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
 from airflow_provider_servicenow_dq.store.outbox import Draft
@@ -22,14 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from airflow_provider_servicenow_dq.desk.crew import Crew
-    from airflow_provider_servicenow_dq.store.cases import Case
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
-    from airflow_provider_servicenow_dq.tickets.states import States
-
-
-#: Kinds of entries that say that an anomaly belongs on a ticket.
-_LINKING: Final = (outbox.REPORT, outbox.LINK)
 
 
 def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:
@@ -39,7 +34,9 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     on its way to a ticket that they have left. Whoever calls it is :func:`~.exclusive.alone` if
     :func:`are_exclusive`.
     """
-    linking = [entry for entry in entries if entry.kind in _LINKING and UNLINKED_SINCE not in entry.payload]
+    linking = [
+        entry for entry in entries if entry.kind in emptied.LINKING and UNLINKED_SINCE not in entry.payload
+    ]
     moving = {entry.key: entry for entry in linking if entry.key and _is_exclusive(entry)}
     strayed: set[str] = set()
     if moving:
@@ -52,7 +49,7 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     tickets.link(connection, ticket.id, on_purpose, now=now, by_person=True)
     if not moving:
         if strayed:
-            drafts = close_empty(connection, ticket, rules=_rules(connection, ticket, entries[0]))
+            drafts = emptied.drafts(connection, ticket, rules=_rules(connection, ticket, entries[0]))
             outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
         return
     taken = _take_from_others(connection, ticket, moving)
@@ -62,7 +59,7 @@ def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, no
     first = next(iter(moving.values()))
     others = {each.id: each for them in left.values() for each in them if each.address != ticket.address}
     for other in others.values():
-        drafts += close_empty(connection, other, rules=_rules(connection, other, first))
+        drafts += emptied.drafts(connection, other, rules=_rules(connection, other, first))
     outbox.record(connection, drafts, recorded_by=entries[0].recorded_by, now=now)
 
 
@@ -118,49 +115,6 @@ def are_exclusive(entries: Iterable[Entry]) -> bool:
     return any(map(_is_exclusive, entries))
 
 
-def close_empty(connection: Connection, ticket: Ticket, *, rules: Mapping[str, Any]) -> list[Draft]:
-    """Return the intent to resolve a ticket that its last finding has left, if its case is to be closed then.
-
-    :param rules: What the payload of an entry says of the ticket's states.
-    """
-    case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
-    if case is None or not case.closes_when_empty or _holds_some(connection, ticket, case):
-        return []
-    payload = {
-        "if_empty": True,
-        "sys_id": ticket.sys_id,
-        "status": Status.RESOLVED,
-        "effect": "resolve",
-        "text": f"No finding is left in {case.key}.",
-        "close_code": None,
-        **rules,
-    }
-    name = f"empty|{ticket.sys_id}|{uuid.uuid4().hex}"
-    return [Draft(ticket.address, name, outbox.STATUS, payload)]
-
-
-def resolve_empty(connection: Connection, ticket: Ticket, *, by: str, now: datetime) -> None:
-    """Resolve a ticket whose case has lost its last finding, if that is to be closed then.
-
-    :param by: Who has recorded it.
-    """
-    rules = _own_rules(connection, ticket)
-    if may_be_resolved_empty(connection, ticket, states_in(rules, ticket.address.table)):
-        outbox.record(connection, close_empty(connection, ticket, rules=rules), recorded_by=by, now=now)
-
-
-def may_be_resolved_empty(connection: Connection, ticket: Ticket, states: States) -> bool:
-    """Whether a ticket is open, and nothing is on it or in its case."""
-    case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
-    is_open = ticket.state != tickets.UNKNOWN and states.is_open(ticket.state)
-    return is_open and case is not None and not _holds_some(connection, ticket, case)
-
-
-def _holds_some(connection: Connection, ticket: Ticket, case: Case) -> bool:
-    """Whether something is on a ticket, or is in its case and need not have arrived yet."""
-    return bool(tickets.members(connection, ticket.id) or cases.findings(connection, [case.id]))
-
-
 def leave(
     connection: Connection,
     ticket: Ticket,
@@ -177,13 +131,13 @@ def leave(
     :param by: Who has recorded it.
     :param rules: What a project says of the ticket's table, unless its own is known.
     """
-    rules = _own_rules(connection, ticket) or rules
+    rules = emptied.own_rules(connection, ticket) or rules
     states = states_in(rules, ticket.address.table)
     if ticket.state == tickets.UNKNOWN or states.is_ended(ticket.state):
         return  # nothing can be written on it any more
     texts = notes.left_pages(gone, number=where)
     drafts = list(_pages(ticket, f"{uuid.uuid4().hex}|{ticket.sys_id}", texts, rules))
-    drafts += close_empty(connection, ticket, rules=rules)
+    drafts += emptied.drafts(connection, ticket, rules=rules)
     outbox.record(connection, drafts, recorded_by=by, now=now)
 
 
@@ -278,13 +232,7 @@ def _drafts(
 def _rules(connection: Connection, ticket: Ticket, entry: Entry) -> dict[str, Any]:
     """Return what its project says of a ticket's table: not always that of an entry for another ticket."""
     alike = _are_alike(ticket.address, entry.address)
-    return _own_rules(connection, ticket) or (rules_in(entry.payload) if alike else {})
-
-
-def _own_rules(connection: Connection, ticket: Ticket) -> dict[str, Any]:
-    """Return the rules by which somebody came to a ticket last; nothing where that was pruned."""
-    newest = recorded.newest_at(connection, ticket.address, kinds=_LINKING)
-    return rules_in(newest.payload) if newest is not None else {}
+    return emptied.own_rules(connection, ticket) or (rules_in(entry.payload) if alike else {})
 
 
 def _are_alike(one: Address, other: Address) -> bool:

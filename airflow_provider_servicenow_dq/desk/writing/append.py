@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_servicenow_dq.anomalies.model import Status
 from airflow_provider_servicenow_dq.desk.delivery import twins
 from airflow_provider_servicenow_dq.desk.order import states_in
-from airflow_provider_servicenow_dq.desk.places import moves
+from airflow_provider_servicenow_dq.desk.places import emptied, moves
 from airflow_provider_servicenow_dq.desk.writing import settle
 from airflow_provider_servicenow_dq.desk.writing.step import Step, note_write
 from airflow_provider_servicenow_dq.store import anomalies, outbox, tickets
@@ -47,7 +47,7 @@ def append(
         words = f"{ticket.number} is {states.label(ticket.state)}: nothing can be written on it any more"
         _unchanged(connection, desk, entry, ticket, words, warnings=[words])
         return None
-    if entry.payload.get("if_empty") and not moves.may_be_resolved_empty(connection, ticket, states):
+    if entry.payload.get("if_empty") and not emptied.may_be_resolved(connection, ticket, states):
         words = f"{ticket.number} is {states.label(ticket.state)}, or a finding has returned to it"
         _unchanged(connection, desk, entry, ticket, words)
         return None
