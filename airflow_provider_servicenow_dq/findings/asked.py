@@ -196,7 +196,7 @@ def in_words(error: Any) -> str:
     place = ".".join(str(part) for part in error["loc"]) or "the body"
     if error["loc"][-2:] == ("findings", "data") and error["type"] == "too_short":
         return f"{place}: no finding provided"
-    return f"{place}: {error['msg']}"
+    return f"{place}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def content_hash(*parts: Any) -> str:

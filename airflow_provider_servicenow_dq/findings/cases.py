@@ -202,6 +202,7 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
         # What somebody has just moved to a project of which nobody knew stays where it was moved to.
         here = cases.of_findings(connection, known)
         left = {key: case for key, case in here.items() if case.project_id in of_cases}
+        cases.lock(connection, {case.id for case in left.values()})
         cases.take_out(connection, left)
         for case in {case.id: case for case in left.values()}.values():
             gone = {key: known[key] for key, owner in left.items() if owner.id == case.id}

@@ -94,6 +94,9 @@ def test_cases_are_created_without_tickets(ask, sandbox):
         ([item(1)], "valid string"),
         ([item("a", kind="jira_issues")], "servicenow_tickets"),
         ([item("a", priority="P9")], "priority"),
+        ([item("fine", " ")], "findings.data.1.id: must not be blank"),
+        ([item("\u2003")], "must not be blank"),
+        ([item("a", project="\u00a0")], "must not be blank"),
     ],
 )
 def test_what_makes_no_sense_is_a_bad_request_and_nothing_is_done(ask, sandbox, items, words):
@@ -138,6 +141,25 @@ def test_a_project_whose_connection_is_gone_says_which_and_holds_up_no_ticket_of
     assert "the connection 'gone', and there is none" in words_of(refused)
     assert attached.status_code == 200
     assert attached.json()["data"]["id"] == case["id"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"projects": [{"id": DATADOG_PROJECT, "tabel": "incident"}]}, "Did you mean 'table'?"),
+        ({"auth_type": "nonsense"}, "auth_type"),
+    ],
+)
+def test_what_is_wrong_with_the_connection_is_not_the_fault_of_whoever_asks(
+    ask, sandbox, monkeypatch, broken, words
+):
+    extra = {"projects": [{"id": DATADOG_PROJECT}], **broken}
+    monkeypatch.setenv("AIRFLOW_CONN_SERVICENOW_DEFAULT", connection_to(sandbox.url, extra=extra))
+
+    answer = create(ask, item("a"))
+
+    assert answer.status_code == 503
+    assert words in words_of(answer)
 
 
 def test_a_key_makes_a_request_the_same_and_another_key_makes_it_another(ask, sandbox):
