@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Inside the checkout too, and shared by the environments that .ci/run makes.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+# Where root finds useradd: the tests' PostgreSQL does not run as root, but as a user of its own.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
