@@ -168,7 +168,7 @@ class Acts:
             text = entries[0].payload["text"]
             times = tickets.known_notes(connection, ticket.id).get(text, 0)
             assert times == model.notes.get((ticket.sys_id, text), 0)
-            tickets.know_notes(connection, ticket.id, {text: times + 1})
+            tickets.know_note(connection, ticket.id, text)
             model.notes[ticket.sys_id, text] = times + 1
         linked = [entry.key for entry in entries]
         tickets.link(connection, ticket.id, linked, now=now)
