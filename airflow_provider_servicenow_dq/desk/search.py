@@ -85,7 +85,7 @@ def find_ticket(
             raise AmbiguousNameError(place, named.number, len(rows))
         if rows:
             kind = str(rows[0].get(_CLASS) or place)
-            if not {kind, place} & {table, *TASKS} and not _is_task(table_api, rows[0]["sys_id"]):
+            if not {kind, place} & {table, *TASKS} and not _is_one_of(table_api, table, rows[0]["sys_id"]):
                 raise NoSuchTicketError(
                     404, "No ticket", f"{kind} is no table of tickets: it is neither {table} nor a task"
                 )
@@ -103,9 +103,13 @@ def find_ticket(
     )
 
 
-def _is_task(table_api: TableApi, sys_id: str) -> bool:
-    """Whether a record is a task, as far as this account may see: else any record could be written on."""
-    return bool(_rows(table_api, TASK, Named(sys_id=sys_id), ("sys_id",), is_last=True))
+def _is_one_of(table_api: TableApi, table: str, sys_id: str) -> bool:
+    """Whether a record is one of a table or a task, as far as this account may see.
+
+    Else any record could be written on.
+    """
+    asked = Named(sys_id=sys_id)
+    return any(_rows(table_api, place, asked, ("sys_id",), is_last=True) for place in (table, TASK))
 
 
 def _rows(

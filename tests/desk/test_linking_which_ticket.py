@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from linking_them import actions, link, now_of, qualytics, theirs
 
-from airflow_provider_servicenow_dq.desk.search import NoSuchTicketError
+from airflow_provider_servicenow_dq.desk.search import NoSuchTicketError, find_ticket
 from airflow_provider_servicenow_dq.exceptions import (
     AmbiguousNameError,
     ServiceNowConfigError,
@@ -63,6 +63,14 @@ def test_a_record_that_is_no_ticket_is_not_written_on(desk, sandbox, table):
     with pytest.raises(NoSuchTicketError, match=f"{table} is no table of tickets"):
         link(desk, f"{sandbox.url}/{table}.do?sys_id={record['sys_id']}", qualytics())
     assert {request.method for request in sandbox.requests} == {"GET"}
+
+
+def test_a_ticket_of_what_extends_the_projects_table_is_one_of_its_tickets(desk, sandbox):
+    sandbox.configure(table=["u_dq_ticket", "u_dq_urgent extends u_dq_ticket"])
+    sys_id = desk.table_api.create("u_dq_urgent", {})["sys_id"]
+    address = f"{sandbox.url}/u_dq_urgent.do?sys_id={sys_id}"
+
+    assert find_ticket(desk.table_api, address, table="u_dq_ticket").table == "u_dq_urgent"
 
 
 @pytest.mark.parametrize("extends", [" extends task", ""])
