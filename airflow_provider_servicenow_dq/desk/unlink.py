@@ -1,6 +1,7 @@
 """Unlinking anomalies from tickets, which nobody notices on the ticket.
 
-But for a finding that is in the ticket's case: it leaves both, and the ticket says so.
+But for a finding that is in the ticket's case: it leaves both, the ticket says so, and is resolved if it was
+the last one and the project wants that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from airflow_provider_servicenow_dq.exceptions import (
     DeliveryPendingError,
 )
 from airflow_provider_servicenow_dq.projects.project import Project
-from airflow_provider_servicenow_dq.store import exclusive, links, tickets
+from airflow_provider_servicenow_dq.store import exclusive, links, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.outbox import Address
 from airflow_provider_servicenow_dq.tickets.named import Named, read_name
 
@@ -39,14 +40,19 @@ def unlink_anomalies(
     run: Run,
     incident: str | None = None,
     project: Project | None = None,
+    user: str = "",
 ) -> Pushed:
     """Cut the links of anomalies to a ticket, or to all of them. The tickets stay as they are.
+
+    But for findings of a ticket's case: a note says that they have left, and the ticket is resolved if they
+    were the last and its project closes empty cases (``close_empty_cases``).
 
     Statuses, comments and links of them that wait for the ticket are not sent any more, and are discarded;
     what was sent and lost its answer may have arrived. A report that waits is sent all the same, since it
     says that the problem is there: to the anomaly's own ticket, to which it links it again.
 
     :param incident: Number, sys_id or address of the ticket's record; by default all.
+    :param user: Who asks for it, if it is a person.
     :return: For each anomaly, in their order, one result per link that is cut; one that says so if it has
         none. An anomaly that is given twice gets the same results twice.
     :raises ServiceNowConfigError: If ``incident`` names no ticket, or one of another instance.
@@ -70,11 +76,13 @@ def unlink_anomalies(
         key: _meant([link.ticket for link in linked.get(key, ())], intended.get(key, ()), named)
         for key in keys.values()
     }
-    cut = _cut(crew, wanted, by=run.task)
+    cut = _cut(crew, wanted, by=run.task, user=user, project=rules)
     moves.deliver(crew, task=run.task)
+    with desk.store.snapshot() as connection:
+        refused = recorded.refused_of(connection, run.task, (outbox.MOVE, outbox.STATUS))
     return Pushed(
         list(_results(desk, anomalies, keys, own, wanted, cut)),
-        list(dict.fromkeys(str(error) for error in crew.failed)),
+        list(dict.fromkeys([*map(str, crew.failed), *refused])),
         crew.pending,
     )
 
@@ -104,10 +112,13 @@ def _meant(linked: Sequence[Ticket], intended: Sequence[Ticket], named: Named | 
     return meant
 
 
-def _cut(crew: Crew, wanted: Mapping[str, Sequence[Ticket]], *, by: str) -> set[tuple[str, int]]:
+def _cut(
+    crew: Crew, wanted: Mapping[str, Sequence[Ticket]], *, by: str, user: str, project: Project
+) -> set[tuple[str, int]]:
     """Cut links, ticket by ticket; return those that are cut.
 
-    :param by: Who asks for it.
+    :param by: Who records it.
+    :param user: Who asks for it, if it is a person.
     """
     by_ticket: dict[int, list[str]] = {}
     known = {ticket.id: ticket for found in wanted.values() for ticket in found}
@@ -116,13 +127,15 @@ def _cut(crew: Crew, wanted: Mapping[str, Sequence[Ticket]], *, by: str) -> set[
             by_ticket.setdefault(ticket.id, []).append(key)
     done: set[tuple[str, int]] = set()
     for ticket_id, keys in by_ticket.items():
+        ticket, now = known[ticket_id], crew.desk.now()
+        rules = moves.rules_at(project, ticket)
         try:
             # Nobody who is just sending something there links them again at the end.
-            with claimed(crew.desk, known[ticket_id].address) as lease, lease.transaction() as connection:
+            with claimed(crew.desk, ticket.address) as lease, lease.transaction() as connection:
                 exclusive.alone(connection)
                 for key in keys:
-                    links.cut(connection, known[ticket_id], key, now=crew.desk.now())
-                moves.leave_case(connection, known[ticket_id], keys, by=by, now=crew.desk.now())
+                    links.cut(connection, ticket, key, now=now)
+                moves.leave_case(connection, ticket, keys, by=by, user=user, rules=rules, now=now)
         except DeliveryPendingError as error:
             crew.failed.append(error)
         else:

@@ -65,6 +65,8 @@ def delivered(store: Store, sides: Iterable[Side], waiting: Sequence[Address], c
         came.failures += [str(error) for error in crew.failed]
         came.pending += crew.pending
     with store.snapshot() as connection:
-        came.failures += recorded.refused_of(connection, caller.run.task, (outbox.MOVE, outbox.NOTE))
+        came.failures += recorded.refused_of(
+            connection, caller.run.task, (outbox.MOVE, outbox.NOTE, outbox.STATUS)
+        )
     came.failures = list(dict.fromkeys(came.failures))
     return came

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
         Detach,
     )
     from airflow_provider_servicenow_dq.findings.parties import Answer, Caller, Side, Sides
-    from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.outbox import Address
     from airflow_provider_servicenow_dq.store.store import Store
     from airflow_provider_servicenow_dq.store.tickets import Ticket
@@ -101,6 +100,7 @@ def _draft(side: Side, ticket: Ticket, address: Address) -> Draft:
         # One of ours that a lost store knew has the id that it had.
         ticket_sys_id=None if group.is_case(address) else ticket.sys_id,
         closes_when_empty=side.project.close_empty_cases,
+        follows_ticket=side.project.sync.feeds_status,
         priority=said.get("priority") or cases.NOT_DEFINED,
         assignee_id=said.get("assignee_id"),
     )
@@ -150,9 +150,7 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
     if body.data.id != case_id:
         raise BadRequestError([f"data.id: {body.data.id} is not the case of the path"])
     with store.snapshot() as connection:
-        case = cases.by_ids(connection, [case_id]).get(case_id)
-    if case is None:
-        raise NotFoundError("case not found")
+        case = _case(connection, case_id)
     side = sides(case.project_id)
     _refuse_elsewhere(side, case)
     theirs = case.address is not None and not group.is_case(case.address)
@@ -160,6 +158,8 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
         lookup.look(side.desk, [case.address], run=caller.run.dag_run)
     with store.begin() as connection:
         exclusive.alone(connection)
+        # Who prunes may have been alone before.
+        case = _case(connection, case_id)
         findings = recording.remember(connection, side, body.data.relationships.findings.ids)
         earlier = case_intents.entries(connection, case, keys=findings, for_update=True)
         ticket = ticket_of(connection, case)
@@ -167,6 +167,13 @@ def attach_case(case_id: str, body: AttachCase, *, sides: Sides, store: Store, c
             _refuse_locked(side, ticket, place="data.id")
         recording.put(connection, side, case, findings, caller, earlier=earlier)
     return answer(store, [case], {side.project.id: side}, caller)
+
+
+def _case(connection: Connection, case_id: str) -> Case:
+    case = cases.by_ids(connection, [case_id]).get(case_id)
+    if case is None:
+        raise NotFoundError("case not found")
+    return case
 
 
 def _refuse_elsewhere(side: Side, case: Case) -> None:
@@ -203,11 +210,10 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
         here = cases.of_findings(connection, known)
         left = {key: case for key, case in here.items() if case.project_id in of_cases}
         cases.lock(connection, {case.id for case in left.values()})
-        cases.take_out(connection, left)
+        cases.take_out(connection, left, by=caller.user, now=utc_now())
         for case in {case.id: case for case in left.values()}.values():
             gone = {key: known[key] for key, owner in left.items() if owner.id == case.id}
-            side = of_cases[case.project_id]
-            _left_by(connection, case, gone, side.project if side else None, caller)
+            _left_by(connection, case, gone, of_cases[case.project_id], caller)
         cases.touch(connection, [case.id for case in left.values()], by=caller.user, now=utc_now())
     with store.snapshot() as connection:
         # What a try that died has left behind is of cases that its findings are no longer in.
@@ -219,13 +225,13 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
 
 
 def _left_by(
-    connection: Connection, case: Case, gone: Mapping[str, Anomaly], project: Project | None, caller: Caller
+    connection: Connection, case: Case, gone: Mapping[str, Anomaly], side: Side | None, caller: Caller
 ) -> None:
-    now = utc_now()
-    if project is not None:
-        recording.follow_project(connection, project, [case.id])
+    now, project = utc_now(), side.project if side else None
+    if side is not None:
+        recording.follow_project(connection, side, [case.id])
     noted = recording.leave(connection, project, gone, caller, where="", now=now)
-    recording.resolve_empty(connection, [case.id], caller, besides=noted, now=now)
+    recording.resolve_empty(connection, project, [case.id], caller, besides=noted, now=now)
 
 
 def _side_or_none(sides: Sides, name: str) -> Side | None:

@@ -48,11 +48,15 @@ def create(body: CreateTickets | CreateCases, *, sides: Sides, caller: Caller) -
         exclusive.alone(connection)
         findings = _remember(connection, of_items[0], items)
         before = repeats.known(connection, request, now=now)
+        undone = repeats.undone(connection, request, before, findings)
+        _lock(connection, before, undone, findings)
         opened = earlier = [case for case in before if case is not None]
         if len(opened) < len(before):
             opened = _open(connection, request, before, of_items, findings)
             repeats.remember(connection, request, opened, now=now)
-        _put_back(connection, request, before, of_items, findings)
+        for number, keys in undone.items():
+            back = {key: findings[number][key] for key in keys}
+            _put_back(connection, of_items[number], before[number], back, caller)
         for case, entries in recording.refused(connection, earlier):
             recording.put_again(connection, by_project[case.project_id], case, entries, caller)
     return answer(store, opened, by_project, caller)
@@ -86,9 +90,6 @@ def _open(
         _draft(request.items[number], sides[number], findings[number], group.case_correlation(name))
         for number, name in zip(due, names, strict=True)
     ]
-    # All that are left by this request at once: who follows their tickets changes several, too.
-    moving = {key for number in due for key in findings[number]}
-    cases.lock(connection, cases.owners(connection, moving).values())
     opened = cases.add(connection, drafts, by=caller.user, now=sides[0].desk.now())
     for number, case in zip(due, opened, strict=True):
         recording.put(connection, sides[number], case, findings[number], caller)
@@ -96,24 +97,27 @@ def _open(
     return [case or next(fresh) for case in before]
 
 
-def _put_back(
+def _lock(
     connection: Connection,
-    request: repeats.Request,
     before: Sequence[Case | None],
-    sides: Sequence[Side],
+    undone: Mapping[int, Sequence[str]],
     findings: Sequence[Mapping[str, Anomaly]],
 ) -> None:
-    """Put what the caller has taken out of its cases since into them again."""
-    undone = repeats.undone(connection, request, before, findings)
-    moving = [key for keys in undone.values() for key in keys]
+    """Lock all cases that a request changes at once: who follows their tickets changes several, too."""
+    due = (number for number, case in enumerate(before) if case is None)
+    moving = {key for number in due for key in findings[number]}.union(*undone.values())
     cases.lock(
         connection, {*cases.owners(connection, moving).values(), *(case.id for case in before if case)}
     )
-    for number, keys in undone.items():
-        case, back = before[number], {key: findings[number][key] for key in keys}
-        if case is not None:
-            earlier = case_intents.entries(connection, case, keys=back, for_update=True)
-            recording.put(connection, sides[number], case, back, request.caller, earlier=earlier)
+
+
+def _put_back(
+    connection: Connection, side: Side, case: Case | None, findings: Mapping[str, Anomaly], caller: Caller
+) -> None:
+    """Put what the caller has taken out of a case since into it again."""
+    if case is not None:
+        earlier = case_intents.entries(connection, case, keys=findings, for_update=True)
+        recording.put(connection, side, case, findings, caller, earlier=earlier)
 
 
 def _draft(
@@ -131,4 +135,5 @@ def _draft(
         priority=asked.priority,
         assignee_id=asked.assignee_id,
         closes_when_empty=side.project.close_empty_cases,
+        follows_ticket=side.project.sync.feeds_status,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, anomaly_key, occurrence_id
 from airflow_provider_servicenow_dq.desk import link
-from airflow_provider_servicenow_dq.desk.order import Order, payload, rules_payload
+from airflow_provider_servicenow_dq.desk.order import Order, payload
 from airflow_provider_servicenow_dq.desk.places import emptied, group, key_column, moves
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.people import user_for
@@ -79,10 +79,10 @@ def put(
     :param findings: By key.
     :param earlier: What was recorded for them and the case before, locked.
     """
-    before = cases.put(connection, case.id, list(findings))
+    before = cases.put(connection, case.id, list(findings), by=caller.user, now=side.desk.now())
     left = {key: old for key, old in before.items() if old != case.id}
     cases.touch(connection, [case.id, *left.values()], by=caller.user, now=side.desk.now())
-    follow_project(connection, side.project, [case.id, *left.values()])
+    follow_project(connection, side, [case.id, *left.values()])
     noted: set[int] = set()
     if case.address is None:
         # Also those that were in no case, but on a ticket of another kind.
@@ -91,7 +91,7 @@ def put(
         ticket = ticket_of(connection, case)
         wanted = findings if ticket is None else not_on(connection, ticket, findings)
         _bring(connection, side, case, wanted, caller, earlier)
-    resolve_empty(connection, set(left.values()), caller, besides=noted, now=side.desk.now())
+    resolve_empty(connection, side.project, set(left.values()), caller, besides=noted, now=side.desk.now())
 
 
 def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, list[outbox.Entry]]]:
@@ -167,18 +167,26 @@ def leave(
     known = tickets.by_ids(connection, left)
     for ticket_id, keys in left.items():
         ticket, gone = known[ticket_id], [findings[key] for key in keys]
-        rules = rules_payload(project) if project and ticket.address.table == project.table else {}
+        rules = moves.rules_at(project, ticket)
         moves.leave(connection, ticket, gone, where=where, by=caller.run.task, rules=rules, now=now)
     return set(left)
 
 
-def follow_project(connection: Connection, project: Project, case_ids: Iterable[str]) -> None:
+def follow_project(connection: Connection, side: Side, case_ids: Iterable[str]) -> None:
     """Let those of some cases that are of a project have its rules as they are now."""
-    cases.close_when_empty(connection, case_ids, project.id, wanted=project.close_empty_cases)
+    cases.keep_rules(
+        connection,
+        case_ids,
+        side.project.id,
+        instance=side.desk.host,
+        closes_when_empty=side.project.close_empty_cases,
+        follows_ticket=side.project.sync.feeds_status,
+    )
 
 
 def resolve_empty(
     connection: Connection,
+    project: Project | None,
     case_ids: Collection[str],
     caller: Caller,
     *,
@@ -189,12 +197,14 @@ def resolve_empty(
 
     Where it still is, the ticket is resolved when it has left.
 
+    :param project: Whose rules are those of tickets of which nobody knows more.
     :param besides: Ids of tickets that see to it already.
     """
     for case in cases.by_ids(connection, sorted(case_ids)).values():
         ticket = ticket_of(connection, case)
         if ticket is not None and ticket.id not in besides:
-            emptied.resolve(connection, ticket, by=caller.run.task, now=now)
+            rules = moves.rules_at(project, ticket)
+            emptied.resolve(connection, ticket, by=caller.run.task, rules=rules, now=now)
 
 
 def _draft(

@@ -109,10 +109,12 @@ def undone(
         return {}
     last = {key: number for number, keys in enumerate(findings) for key in keys}
     here = cases.owners(connection, last)
+    known = [case.id for case in answered if case is not None]
+    own = cases.taken_out_by(connection, request.caller.user, known)
     gone: dict[int, list[str]] = {}
     for key, number in last.items():
         case = answered[number] if number < len(answered) else None
-        if case is not None and case.modified_by == request.caller.user and here.get(key) != case.id:
+        if case is not None and (case.id, key) in own and here.get(key) != case.id:
             gone.setdefault(number, []).append(key)
     return gone
 

@@ -106,6 +106,9 @@ class ServiceNowUnlinkIncidentOperator(BaseOperator):
     The ticket is not edited. Statuses and comments do not go there any more, and those that wait for it are
     discarded. The next report of an anomaly links it to its own ticket again.
 
+    But a security finding that is in the ticket's case leaves the case as well: a note on the ticket says so,
+    and the ticket is resolved if that was the last one and its project closes empty cases.
+
     It needs a store that all workers share.
 
     :param anomalies: One payload of a tool, or a list of them. (templated)

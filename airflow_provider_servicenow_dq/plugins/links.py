@@ -96,7 +96,8 @@ async def delete_link(
 ) -> None:
     """Cut a link of an anomaly; the ticket stays as it is.
 
-    What waits to be sent to it because of the link is not sent any more. Repeating it finds no link (404).
+    What waits to be sent to it because of the link is not sent any more. A finding leaves the ticket's case,
+    too; what the ticket says of it follows, later where ServiceNow is down. Repeating it finds no link (404).
     """
 
     def work() -> None:
@@ -115,8 +116,10 @@ async def delete_link(
                 incident=link.ticket.sys_id,
                 run=Run(unique=link_id),
                 project=at.project,
+                user=request.state.asked_by,
             )
-            checked(pushed.results, pushed.failures, pushed.pending)
+            if not pushed.results or any(each["action"] != "unlinked" for each in pushed.results):
+                checked(pushed.results, pushed.failures, pushed.pending)
 
     await run(request, work)
 

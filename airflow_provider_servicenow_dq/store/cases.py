@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from airflow_provider_servicenow_dq.store.bulk import batches, upsert
 from airflow_provider_servicenow_dq.store.outbox import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection, Row
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _table: Final = schema.case
 _findings: Final = schema.case_finding
 _numbers: Final = schema.case_number
+_left: Final = schema.case_left
+
+#: For how long it is known who has taken a finding out of a case: longer than anybody repeats a request.
+_LEFT_KEPT_FOR: Final = timedelta(days=1)
 
 #: Priority of a case for which none was asked.
 NOT_DEFINED: Final = "NOT_DEFINED"
@@ -39,6 +44,7 @@ class Draft:
     :param address: Where its ticket is or is to be; None for a case without one.
     :param ticket_sys_id: The ticket, where somebody has named one that was there.
     :param closes_when_empty: Its ticket is resolved when its last finding has left.
+    :param follows_ticket: It is what people make of its ticket.
     """
 
     correlation_id: str
@@ -51,6 +57,7 @@ class Draft:
     priority: str = NOT_DEFINED
     assignee_id: str | None = None
     closes_when_empty: bool = False
+    follows_ticket: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ def add(connection: Connection, drafts: Sequence[Draft], *, by: str, now: dateti
                 "priority": draft.priority,
                 "assignee_id": draft.assignee_id,
                 "closes_when_empty": draft.closes_when_empty,
+                "follows_ticket": draft.follows_ticket,
                 "created_at": now,
                 "created_by": by,
                 "modified_at": now,
@@ -208,8 +216,11 @@ def of_findings(connection: Connection, keys: Iterable[str]) -> dict[str, Case]:
     return {key: known[case_id] for key, case_id in found.items()}
 
 
-def put(connection: Connection, into: str, keys: Sequence[str]) -> dict[str, str]:
-    """Put findings into a case, and so out of any other; return the ids of the cases that they were in."""
+def put(connection: Connection, into: str, keys: Sequence[str], *, by: str, now: datetime) -> dict[str, str]:
+    """Put findings into a case, and so out of any other; return the ids of the cases that they were in.
+
+    :param by: Who does, if it is a person.
+    """
     before = owners(connection, keys)
     last = connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(_findings.c.place), 0)).where(_findings.c.case_id == into)
@@ -219,16 +230,40 @@ def put(connection: Connection, into: str, keys: Sequence[str]) -> dict[str, str
         for number, key in enumerate((key for key in keys if before.get(key) != into), start=1)
     ]
     upsert(connection, _findings, rows, keys=("key",), update=("case_id", "place"))
+    _remember_left(connection, {key: old for key, old in before.items() if old != into}, by=by, now=now)
     return before
 
 
-def take_out(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """Take findings out of their cases; return the ids of the cases that they were in."""
+def take_out(connection: Connection, keys: Iterable[str], *, by: str, now: datetime) -> dict[str, str]:
+    """Take findings out of their cases; return the ids of the cases that they were in.
+
+    :param by: Who does, if it is a person.
+    """
     wanted = list(keys)
     before = owners(connection, wanted)
     for batch in batches(wanted):
         connection.execute(_findings.delete().where(_findings.c.key.in_(batch)))
+    _remember_left(connection, before, by=by, now=now)
     return before
+
+
+def _remember_left(connection: Connection, left: Mapping[str, str], *, by: str, now: datetime) -> None:
+    if not left:
+        return
+    connection.execute(_left.delete().where(_left.c.left_at < now - _LEFT_KEPT_FOR))
+    rows = [{"case_id": old, "key": key, "left_by": by, "left_at": now} for key, old in left.items()]
+    upsert(connection, _left, rows, keys=("case_id", "key"), update=("left_by", "left_at"))
+
+
+def taken_out_by(connection: Connection, user: str, ids: Iterable[str]) -> set[tuple[str, str]]:
+    """Return what a person has taken out of cases, and nobody else since: ids of cases and findings' keys."""
+    return {
+        (row.case_id, row.key)
+        for batch in batches(ids)
+        for row in connection.execute(
+            sa.select(_left.c.case_id, _left.c.key).where(_left.c.case_id.in_(batch), _left.c.left_by == user)
+        )
+    }
 
 
 def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime) -> None:
@@ -243,16 +278,22 @@ def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime)
         )
 
 
-def close_when_empty(connection: Connection, ids: Iterable[str], project_id: str, *, wanted: bool) -> None:
-    """Keep for those of some cases that are of a project whether their tickets end with the last finding."""
+def keep_rules(
+    connection: Connection, ids: Iterable[str], project_id: str, *, instance: str, **rules: bool
+) -> None:
+    """Keep what a project says of those of some cases that are its own.
+
+    :param instance: That of the project: one of another instance may be called the same.
+    :param rules: Columns of their rows.
+    """
+    of_project = (
+        _table.c.project_id == project_id,
+        sa.or_(_table.c.instance.is_(None), _table.c.instance == instance),
+        sa.or_(*(_table.c[name].is_not(wanted) for name, wanted in rules.items())),
+    )
     for batch in batches(sorted(set(ids))):
         lock(connection, batch)
-        of_project = (_table.c.id.in_(batch), _table.c.project_id == project_id)
-        connection.execute(
-            _table.update()
-            .where(*of_project, _table.c.closes_when_empty.is_not(wanted))
-            .values(closes_when_empty=wanted)
-        )
+        connection.execute(_table.update().where(_table.c.id.in_(batch), *of_project).values(**rules))
 
 
 def lock(connection: Connection, ids: Iterable[str]) -> None:
@@ -280,6 +321,7 @@ def case_of(row: Row[tuple[object, ...]]) -> Case:
         priority=row.priority,
         assignee_id=row.assignee_id,
         closes_when_empty=row.closes_when_empty,
+        follows_ticket=row.follows_ticket,
         id=row.id,
         number=row.number,
         created_at=row.created_at,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The newest migration.
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 
 #: Named so that the store can share a database with others.
 VERSION_TABLE: Final = "servicenow_dq_version"
@@ -296,12 +296,13 @@ case = sa.Table(
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("priority", sa.String(11), nullable=False),
     sa.Column("assignee_id", sa.String(255)),
-    # What its project said when it was opened.
+    # What its project said when something was asked of it last, as does ``follows_ticket``.
     sa.Column("closes_when_empty", sa.Boolean, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("modified_at", UtcDateTime, nullable=False),
     sa.Column("modified_by", sa.String(255), nullable=False),
+    sa.Column("follows_ticket", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.UniqueConstraint("project_key", "number"),
     sa.Index(None, "instance", "table_name", "correlation_id"),
 )
@@ -321,6 +322,16 @@ case_finding = sa.Table(
     sa.Column("key", sa.String(32), primary_key=True),
     sa.Column("case_id", sa.ForeignKey("dq_case.id"), nullable=False, index=True),
     sa.Column("place", sa.Integer, nullable=False),
+)
+
+#: Who has taken a finding out of a case last: whoever asks for their own again means it.
+case_left = sa.Table(
+    "dq_case_left",
+    metadata,
+    sa.Column("case_id", sa.String(36), primary_key=True),
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("left_by", sa.String(255), nullable=False),
+    sa.Column("left_at", UtcDateTime, nullable=False, index=True),
 )
 
 #: Requests about findings that were answered: a client that has lost the answer asks again.

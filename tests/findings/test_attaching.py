@@ -16,6 +16,7 @@ from airflow_provider_servicenow_dq.desk.order import Order
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
 from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.store import exclusive, schema
 
 
 @pytest.fixture
@@ -224,3 +225,19 @@ def test_an_anomaly_of_a_ticket_that_became_one_of_a_case_is_no_finding_of_it(cl
 
     (shown,) = client.attach_case(case.id, 1).cases
     assert [each.resource_id for each in shown.attributes.insights] == [finding_id(1)]
+
+
+def test_a_case_that_is_pruned_while_findings_are_on_their_way_to_it_is_not_found(client, desk, monkeypatch):
+    (case,) = client.create_cases(ticket(1, kind="cases")).cases
+    real = exclusive.alone
+
+    def alone(connection):
+        real(connection)
+        # Who prunes was alone before.
+        for table, column in ((schema.case_finding, "case_id"), (schema.case, "id")):
+            connection.execute(table.delete().where(table.c[column] == case.id))
+
+    monkeypatch.setattr(exclusive, "alone", alone)
+
+    with pytest.raises(NotFoundError, match="case not found"):
+        client.attach_case(case.id, 2)

@@ -8,7 +8,12 @@ import pytest
 from asking import PROJECT, Client, finding_id, keys, members, ours, result_of, texts, ticket
 
 from airflow_provider_servicenow_dq.client.limits import forget_limits
+from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.desk.link import link_anomalies
+from airflow_provider_servicenow_dq.desk.unlink import unlink_anomalies
+from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, KeyReusedError, NotFoundError
+from airflow_provider_servicenow_dq.projects.project import Project
 
 
 @pytest.fixture
@@ -144,13 +149,40 @@ def test_what_somebody_has_undone_themselves_a_repeat_without_a_key_does_again(c
     assert len(ours(sandbox)) == (1 if how == "detached" else 2)
 
 
-def test_what_somebody_else_has_moved_a_repeat_does_not_bring_back(client, desk):
+def test_what_somebody_has_undone_themselves_is_done_again_whoever_changes_the_case_meanwhile(client, desk):
+    first = client.create(ticket(1, title="first"))
+    client.detach(1)
+    Client(desk, user="bob").attach_case(first.cases[0].id, 9)
+
+    again = client.create(ticket(1, title="first"))
+
+    assert members(desk, result_of(again).sys_id) == keys(1, 9)
+
+
+def _by_hand(desk):
+    return desk.table_api.create("incident", {"short_description": "by hand"})["number"]
+
+
+OTHER = Run("dag", "run", "other")
+ELSEWHERE = {
+    "moved": lambda desk: Client(desk, user="bob").create(ticket(1, title="second")),
+    "detached": lambda desk: Client(desk, user="bob").detach(1),
+    "unlinked": lambda desk: unlink_anomalies(desk, [finding_of(finding_id(1))], run=OTHER),
+    "linked": lambda desk: link_anomalies(
+        desk, [finding_of(finding_id(1))], incident=_by_hand(desk), run=OTHER, project=Project()
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ELSEWHERE)
+def test_what_somebody_else_has_taken_away_a_repeat_does_not_bring_back(client, desk, how):
     client.create(ticket(1, 2, title="first"))
-    elsewhere = result_of(Client(desk, user="bob").create(ticket(1, title="second")))
+    client.detach(1)
+    client.create(ticket(1, 2, title="first"))
+    ELSEWHERE[how](desk)
 
     again = client.create(ticket(1, 2, title="first"))
 
-    assert members(desk, elsewhere.sys_id) == keys(1)
     assert members(desk, result_of(again).sys_id) == keys(2)
 
 

@@ -13,6 +13,7 @@ from airflow_provider_servicenow_dq.desk.push import push_status
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.recording import key_of, know
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError
+from airflow_provider_servicenow_dq.projects.project import Project
 from airflow_provider_servicenow_dq.store import anomalies
 from airflow_provider_servicenow_dq.store.taken import Consumer
 
@@ -122,6 +123,33 @@ def test_where_nothing_comes_back_a_case_stays_as_it_was_asked_for(desk, sandbox
 
     now = shown(client, case)
     assert (now.priority, now.title) == ("P4", "mine")
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "follows"), [("bidirectional", "outbound", True), ("outbound", "bidirectional", False)]
+)
+def test_whether_a_case_follows_says_its_own_project_whichever_pulls(desk, sandbox, own, other, follows):
+    client = Client(desk, sync=own)
+    (case,) = client.create(ticket(1, priority="P4", title="mine")).cases
+    pull(desk, client.project)
+    by_hand(sandbox, impact="1", urgency="1", short_description="theirs")
+    pull(desk, Project(id="another", sync=other))
+    pull(desk, client.project)
+
+    now = shown(client, case)
+    assert (now.priority, now.title) == (("P1", "theirs") if follows else ("P4", "mine"))
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_whether_a_case_follows_says_the_project_as_it_is_now(desk, sandbox, follows):
+    before, now = ("outbound", "bidirectional") if follows else ("bidirectional", "outbound")
+    (case,) = Client(desk, sync=before).create(ticket(1, title="mine")).cases
+    client = Client(desk, sync=now)
+    pull(desk, client.project)
+    by_hand(sandbox, short_description="theirs")
+    pull(desk, client.project)
+
+    assert shown(client, case).title == ("theirs" if follows else "mine")
 
 
 def test_what_people_have_chosen_is_kept_by_the_successor_of_the_ticket(client, desk, sandbox, case):

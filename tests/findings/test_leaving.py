@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 from asking import Client, finding_id, keys, members, ours, result_of, texts, ticket
 
+from airflow_provider_servicenow_dq.anomalies.model import Status
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.link import link_anomalies
 from airflow_provider_servicenow_dq.desk.open import open_tickets
 from airflow_provider_servicenow_dq.desk.order import Order
+from airflow_provider_servicenow_dq.desk.push import push_status
 from airflow_provider_servicenow_dq.desk.unlink import unlink_anomalies
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.projects.project import Project
+from airflow_provider_servicenow_dq.store import schema
 
 EMPTY = "No finding is left in PROJ-1."
 
@@ -130,3 +133,55 @@ def test_findings_of_a_project_that_is_gone_can_be_detached_with_the_others(clie
 
     assert members(desk, gone) == members(desk, here) == set()
     assert all("No longer followed here" in texts(sandbox, sys_id) for sys_id in (gone, here))
+
+
+@pytest.mark.parametrize("how", ["detached", "unlinked"])
+def test_that_a_ticket_refuses_to_be_resolved_is_told(desk, sandbox, how):
+    client = Client(desk, close_empty_cases=True)
+    client.create(ticket(1))
+    sandbox.configure(abort=("incident when state=6",))
+
+    if how == "detached":
+        came = client.detach(1)
+    else:
+        came = unlink_anomalies(desk, [finding_of(finding_id(1))], run=Run("dag", "run", "unlink"))
+
+    (failure,) = came.failures
+    assert "status" in failure
+    assert "dead" in failure
+
+
+def test_a_ticket_that_was_resolved_for_another_reason_has_a_successor_where_the_project_says_so(
+    desk, sandbox
+):
+    client = Client(desk, on_refire="new", close_empty_cases=True)
+    answer = client.create(ticket(1))
+    (case,), sys_id = answer.cases, result_of(answer).sys_id
+    closed = finding_of(finding_id(1)).model_copy(update={"status": Status.RESOLVED})
+    push_status(desk, [closed], run=Run("dag", "run", "push"))
+    assert state_of(sandbox, sys_id) == "6"
+    client.detach(1)
+
+    client.attach_case(case.id, 2)
+
+    assert state_of(sandbox, sys_id) == "6"
+    assert len(ours(sandbox)) == 2
+
+
+@pytest.mark.parametrize("how", ["detached", "unlinked"])
+def test_an_empty_ticket_is_resolved_as_its_table_does_though_what_came_to_it_is_pruned(desk, sandbox, how):
+    sandbox.configure(table=["u_data_task extends task"])
+    states = {"outbound": {"resolved": "3", "active": "2"}, "inbound": {"3": "resolved"}}
+    client = Client(desk, close_empty_cases=True, table="u_data_task", status=states)
+    sys_id = result_of(client.create(ticket(1))).sys_id
+    with desk.store.begin() as connection:
+        connection.execute(schema.outbox.update().values(payload={}))
+
+    if how == "detached":
+        client.detach(1)
+    else:
+        finding, run = finding_of(finding_id(1)), Run("dag", "run", "unlink")
+        unlink_anomalies(desk, [finding], run=run, project=client.project)
+
+    (row,) = sandbox.records("u_data_task")
+    assert (row["sys_id"], row["state"]) == (sys_id, "3")

@@ -9,7 +9,11 @@ import pytest
 from asking import Client, finding_id, keys, members, ours, ticket
 from databases import until_somebody_waits
 
+from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.pulling import pulled_cases
+from airflow_provider_servicenow_dq.findings import opening
+from airflow_provider_servicenow_dq.findings.asked import CreateTickets, read
+from airflow_provider_servicenow_dq.findings.parties import Caller
 from airflow_provider_servicenow_dq.store import cases, exclusive
 
 #: Longer than PostgreSQL takes to find out that two wait for each other.
@@ -83,5 +87,30 @@ def test_who_moves_findings_and_who_follows_the_tickets_that_they_leave_hold_nob
     monkeypatch.setattr(cases, "change", change)
     with ThreadPoolExecutor(1) as pool:
         with pulling.store.begin() as connection:
-            pulled_cases.follow(connection, changed, now=pulling.now())
+            pulled_cases.follow(connection, changed, rules=client.project, now=pulling.now())
         assert later[0].result(_PATIENCE_S).failures == []
+
+
+def test_all_cases_that_a_request_changes_are_locked_at_once(make_desk, monkeypatch):
+    """A task whose first item is answered, and whose second takes a finding from an older case."""
+    client = Client(make_desk())
+    caller = Caller("airflow", Run("dag", "run", "task"), "the task and what it says", is_task=True)
+
+    def as_a_task(*items):
+        body = read(CreateTickets, {"data": list(items)})
+        return opening.create(body, sides=client.sides, caller=caller).cases
+
+    (answered,) = as_a_task(ticket(1))
+    (other,) = client.create(ticket(2)).cases
+    before = {answered.id, other.id}
+    real, locked = cases.lock, []
+
+    def lock(connection, ids):
+        ids = set(ids)
+        locked.append(ids & before - set().union(*locked))
+        real(connection, ids)
+
+    monkeypatch.setattr(cases, "lock", lock)
+    as_a_task(ticket(1), ticket(2))
+
+    assert [len(each) for each in locked if each] == [2]

@@ -112,3 +112,18 @@ def test_a_finding_that_moves_to_another_instance_leaves_the_ticket_on_this_one(
     ((here,), (there,)) = ours(sandbox), ours(other)
     assert f"now on {there['number']} of {far.host}" in texts(sandbox, before.sys_id)
     assert f"until now on {here['number']} of {desk.host}" in texts(other, after.sys_id)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_whether_an_empty_case_is_closed_says_the_project_of_its_own_instance(
+    desk, sandbox, elsewhere, closes
+):
+    """Ids of projects are the connection's own words: ``default`` is one of each."""
+    _, far = elsewhere
+    Client(desk, close_empty_cases=closes).create(ticket(1))
+
+    Client(far, close_empty_cases=not closes).create(ticket(1))
+    deliver_waiting(desk, Run("dag", "run", "deliver"))
+
+    (row,) = ours(sandbox)
+    assert row["state"] == ("6" if closes else "1")

@@ -8,6 +8,11 @@ import uuid
 import pytest
 from rest_server import DATADOG_PROJECT, Asking, connection_to, words_of
 
+from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
+from airflow_provider_servicenow_dq.desk.desk import Run
+from airflow_provider_servicenow_dq.hooks.desk import open_desk
+from airflow_provider_servicenow_dq.hooks.servicenow import ServiceNowHook
+
 FINDINGS = "/api/v2/security/findings"
 
 
@@ -191,6 +196,24 @@ def test_a_rate_limit_is_told_as_the_clients_read_it_and_a_repeat_finds_what_was
     assert 1 <= int(limited.headers["X-RateLimit-Reset"]) <= 7
     assert limited.headers["Retry-After"] == limited.headers["X-RateLimit-Reset"]
     assert "429" in words_of(limited) or "rate" in words_of(limited).lower()
+
+
+def test_a_link_is_cut_while_servicenow_is_down_and_the_note_on_the_ticket_follows(ask, sandbox):
+    create(ask, item("a", "b"))
+    links = "/api/anomalies/a/ticket-links"
+    (link,) = ask("GET", links).json()["items"]
+    sandbox.stop()
+    try:
+        gone = ask("DELETE", f"{links}/{link['link_id']}")
+    finally:
+        sandbox.start()
+    with open_desk(ServiceNowHook()) as desk:
+        deliver_waiting(desk, Run("dag", "run", "deliver"))
+
+    assert gone.status_code == 204
+    assert ask("GET", links).json()["total"] == 0
+    (note,) = sandbox.notes(tickets(sandbox)[0]["sys_id"])
+    assert "No longer followed here" in note
 
 
 def test_while_servicenow_is_down_it_is_unavailable_and_a_repeat_delivers(ask, sandbox):

@@ -45,12 +45,15 @@ def drafts(connection: Connection, ticket: Ticket, *, rules: Mapping[str, Any]) 
     return [Draft(ticket.address, name, outbox.STATUS, payload)]
 
 
-def resolve(connection: Connection, ticket: Ticket, *, by: str, now: datetime) -> None:
+def resolve(
+    connection: Connection, ticket: Ticket, *, by: str, rules: Mapping[str, Any], now: datetime
+) -> None:
     """Resolve a ticket whose case has lost its last finding, if that is to be closed then.
 
     :param by: Who has recorded it.
+    :param rules: What a project says of the ticket's table, unless its own is known.
     """
-    rules = own_rules(connection, ticket)
+    rules = own_rules(connection, ticket) or rules
     if may_be_resolved(connection, ticket, states_in(rules, ticket.address.table)):
         outbox.record(connection, drafts(connection, ticket, rules=rules), recorded_by=by, now=now)
 

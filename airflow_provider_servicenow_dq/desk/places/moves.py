@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind
-from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
+from airflow_provider_servicenow_dq.desk.order import rules_in, rules_payload, states_in
 from airflow_provider_servicenow_dq.desk.places import emptied
 from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from airflow_provider_servicenow_dq.desk.crew import Crew
+    from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
 
@@ -88,9 +89,9 @@ def _keep_cases(
     if others:
         here = cases.of_ticket(connection, ticket.address, ticket.sys_id)
         if here is not None:
-            cases.put(connection, here.id, others)
+            cases.put(connection, here.id, others, by="", now=now)
         else:
-            cases.take_out(connection, others)
+            cases.take_out(connection, others, by="", now=now)
     owners = cases.owners(connection, of_cases)
     strayed = {key: owners.get(key) for key, case in of_cases.items() if owners.get(key) != case}
     known = cases.by_ids(connection, {owner for owner in strayed.values() if owner})
@@ -141,24 +142,38 @@ def leave(
     outbox.record(connection, drafts, recorded_by=by, now=now)
 
 
+def rules_at(project: Project | None, ticket: Ticket) -> dict[str, Any]:
+    """Return what a project says of a ticket's table; nothing if it is that of another."""
+    return rules_payload(project) if project and ticket.address.table == project.table else {}
+
+
 def leave_case(
-    connection: Connection, ticket: Ticket, keys: Sequence[str], *, by: str, now: datetime
+    connection: Connection,
+    ticket: Ticket,
+    keys: Sequence[str],
+    *,
+    by: str,
+    user: str,
+    rules: Mapping[str, Any],
+    now: datetime,
 ) -> None:
     """Let findings that were cut off a ticket leave its case as well, and note it on the ticket.
 
     Whoever calls it is :func:`~.exclusive.alone`.
 
     :param by: Who has recorded it.
+    :param user: Who has asked for it, if it is a person.
+    :param rules: What a project says of the ticket's table, unless its own is known.
     """
     case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
     owners = cases.owners(connection, keys)
     gone = [key for key in keys if case is not None and owners.get(key) == case.id]
     if case is None or not gone:
         return
-    cases.take_out(connection, gone)
-    cases.change(connection, case, by="", now=now)
+    cases.take_out(connection, gone, by=user, now=now)
+    cases.change(connection, case, by=user, now=now)
     known = anomalies.contents(connection, gone)
-    leave(connection, ticket, [known[key] for key in gone], where="", by=by, rules={}, now=now)
+    leave(connection, ticket, [known[key] for key in gone], where="", by=by, rules=rules, now=now)
 
 
 def link_ended(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from airflow_provider_servicenow_dq.projects.project import Project
+    from airflow_provider_servicenow_dq.store.cases import Case
     from airflow_provider_servicenow_dq.store.outbox import Address
 
 _PRIORITIES: Final = {"": cases.NOT_DEFINED, **{str(number): f"P{number}" for number in range(1, 6)}}
@@ -45,10 +47,11 @@ def as_on_ticket(field: str, value: str) -> dict[str, str | None]:
     return {}
 
 
-def follow(connection: Connection, changed: Iterable[Changed], *, now: datetime) -> None:
-    """Let cases have the priority, the assignee and the title of their tickets.
+def follow(connection: Connection, changed: Iterable[Changed], *, rules: Project, now: datetime) -> None:
+    """Let cases have the priority, the assignee and the title of their tickets, if their projects want it.
 
     :param changed: The oldest first.
+    :param rules: The project that pulls, which need not be theirs: it is told of a change for all.
     """
     wanted = [each for each in changed if as_on_ticket(each.field, each.new)]
     known = cases.of_tickets(connection, ((each.address, each.sys_id) for each in wanted))
@@ -57,6 +60,12 @@ def follow(connection: Connection, changed: Iterable[Changed], *, now: datetime)
     for each in wanted:
         case = known.get((each.address, each.sys_id))
         # What becomes of a ticket that has a successor says nothing of the case any more.
-        if case is not None and newest[each.address][0].sys_id == each.sys_id:
+        if case is None or not _follows(case, rules):
+            continue
+        if newest[each.address][0].sys_id == each.sys_id:
             said = as_on_ticket(each.field, each.new)
             cases.change(connection, case, by=each.by or "", now=now, **said)
+
+
+def _follows(case: Case, rules: Project) -> bool:
+    return rules.sync.feeds_status if case.project_id == rules.id else case.follows_ticket

@@ -163,11 +163,8 @@ class _Comparing:
             for change in self._changes(ticket, fact, members.get(ticket.id, ()), called)
         ]
         self._feed(facts, members)
-        if self._rules.sync.feeds_status:
-            changed = [
-                Changed(each.address, each.sys_id, fact.field, fact.new, fact.by) for each, fact in facts
-            ]
-            pulled_cases.follow(connection, changed, now=self._desk.now())
+        changed = [Changed(each.address, each.sys_id, fact.field, fact.new, fact.by) for each, fact in facts]
+        pulled_cases.follow(connection, changed, rules=self._rules, now=self._desk.now())
         texts.remember()
         pulling.save(connection, [self._saved(ticket, texts) for ticket in known.values()])
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 #: Where a ticket's record has the ``resolved_at`` that came of our own resolving.
 _RESOLVED_BY_US: Final = "resolved_at by us"
+_RESOLVED_AS_EMPTY: Final = "resolved_at as empty"
 
 
 def created(
@@ -125,6 +126,8 @@ def noted(
     shown = {k: v for k, v in (record or write["values"]).items() if k not in notes.JOURNALS}
     if write["op"] == "resolved":
         shown[_RESOLVED_BY_US] = _ended_at(shown)
+        if any(entry.payload.get("if_empty") for entry in entries):
+            shown[_RESOLVED_AS_EMPTY] = _ended_at(shown)
     tickets.change(
         connection,
         ticket,
@@ -155,10 +158,17 @@ def noted(
 
 def is_resolved_by_us(ticket: Ticket, states: States) -> bool:
     """Whether a ticket is resolved, and was by us."""
+    return _is_resolved(ticket, states, _RESOLVED_BY_US)
+
+
+def is_resolved_as_empty(ticket: Ticket, states: States) -> bool:
+    """Whether a ticket is resolved, and was by us because its last finding had left."""
+    return _is_resolved(ticket, states, _RESOLVED_AS_EMPTY)
+
+
+def _is_resolved(ticket: Ticket, states: States, mark: str) -> bool:
     ended_at = _ended_at(ticket.record)
-    return bool(
-        ticket.state == states.resolved and ended_at and ticket.record.get(_RESOLVED_BY_US) == ended_at
-    )
+    return bool(ticket.state == states.resolved and ended_at and ticket.record.get(mark) == ended_at)
 
 
 def _ended_at(record: Mapping[str, Any]) -> str:
