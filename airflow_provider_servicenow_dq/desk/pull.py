@@ -19,7 +19,7 @@ from airflow_provider_servicenow_dq.client.paging_by_time import STAMP
 from airflow_provider_servicenow_dq.client.query import Query
 from airflow_provider_servicenow_dq.client.recent import Recent
 from airflow_provider_servicenow_dq.client.stamps import moment, written
-from airflow_provider_servicenow_dq.desk.pulling import pulled_journals, pulled_rows
+from airflow_provider_servicenow_dq.desk.pulling import pulled_cases, pulled_journals, pulled_rows
 from airflow_provider_servicenow_dq.store import pulling
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.pulling import Watermark
@@ -67,6 +67,8 @@ def pull(
     :raises ServiceNowError: If something could not be read: what was written down before stays, and is not
         told again.
     """
+    if not dry_run:
+        pulled_cases.follow_project(desk, rules)
     outcome = pulled_rows.Outcome()
     _Pull(desk, rules, outcome, with_notes=include_notes and rules.sync.feeds_comments, dry_run=dry_run).run(
         reset=reset

@@ -76,7 +76,7 @@ def unlink_anomalies(
         key: _meant([link.ticket for link in linked.get(key, ())], intended.get(key, ()), named)
         for key in keys.values()
     }
-    cut = _cut(crew, wanted, by=run.task, user=user, project=rules)
+    cut = _cut(crew, wanted, by=run.task, user=user, project=project)
     moves.deliver(crew, task=run.task)
     with desk.store.snapshot() as connection:
         refused = recorded.refused_of(connection, run.task, (outbox.MOVE, outbox.STATUS))
@@ -113,7 +113,7 @@ def _meant(linked: Sequence[Ticket], intended: Sequence[Ticket], named: Named | 
 
 
 def _cut(
-    crew: Crew, wanted: Mapping[str, Sequence[Ticket]], *, by: str, user: str, project: Project
+    crew: Crew, wanted: Mapping[str, Sequence[Ticket]], *, by: str, user: str, project: Project | None
 ) -> set[tuple[str, int]]:
     """Cut links, ticket by ticket; return those that are cut.
 
@@ -128,14 +128,13 @@ def _cut(
     done: set[tuple[str, int]] = set()
     for ticket_id, keys in by_ticket.items():
         ticket, now = known[ticket_id], crew.desk.now()
-        rules = moves.rules_at(project, ticket)
         try:
             # Nobody who is just sending something there links them again at the end.
             with claimed(crew.desk, ticket.address) as lease, lease.transaction() as connection:
                 exclusive.alone(connection)
                 for key in keys:
                     links.cut(connection, ticket, key, now=now)
-                moves.leave_case(connection, ticket, keys, by=by, user=user, rules=rules, now=now)
+                moves.leave_case(connection, ticket, keys, by=by, user=user, project=project, now=now)
         except DeliveryPendingError as error:
             crew.failed.append(error)
         else:

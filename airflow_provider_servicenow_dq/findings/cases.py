@@ -210,7 +210,7 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
         here = cases.of_findings(connection, known)
         left = {key: case for key, case in here.items() if case.project_id in of_cases}
         cases.lock(connection, {case.id for case in left.values()})
-        cases.take_out(connection, left, by=caller.user, now=utc_now())
+        cases.take_out(connection, left, by=caller.person, now=utc_now())
         for case in {case.id: case for case in left.values()}.values():
             gone = {key: known[key] for key, owner in left.items() if owner.id == case.id}
             _left_by(connection, case, gone, of_cases[case.project_id], caller)
@@ -231,7 +231,7 @@ def _left_by(
     if side is not None:
         recording.follow_project(connection, side, [case.id])
     noted = recording.leave(connection, project, gone, caller, where="", now=now)
-    recording.resolve_empty(connection, project, [case.id], caller, besides=noted, now=now)
+    recording.resolve_empty(connection, side, [case.id], caller, besides=noted, now=now)
 
 
 def _side_or_none(sides: Sides, name: str) -> Side | None:

@@ -40,6 +40,11 @@ class Caller:
     key: str | None = None
     is_task: bool = False
 
+    @property
+    def person(self) -> str:
+        """The user, where it is one who asks and not a task that runs as them."""
+        return "" if self.run.dag_id else self.user
+
 
 @dataclass(slots=True)
 class Answer:

@@ -79,7 +79,7 @@ def put(
     :param findings: By key.
     :param earlier: What was recorded for them and the case before, locked.
     """
-    before = cases.put(connection, case.id, list(findings), by=caller.user, now=side.desk.now())
+    before = cases.put(connection, case.id, list(findings), by=caller.person, now=side.desk.now())
     left = {key: old for key, old in before.items() if old != case.id}
     cases.touch(connection, [case.id, *left.values()], by=caller.user, now=side.desk.now())
     follow_project(connection, side, [case.id, *left.values()])
@@ -91,7 +91,7 @@ def put(
         ticket = ticket_of(connection, case)
         wanted = findings if ticket is None else not_on(connection, ticket, findings)
         _bring(connection, side, case, wanted, caller, earlier)
-    resolve_empty(connection, side.project, set(left.values()), caller, besides=noted, now=side.desk.now())
+    resolve_empty(connection, side, set(left.values()), caller, besides=noted, now=side.desk.now())
 
 
 def refused(connection: Connection, asked: Iterable[Case]) -> list[tuple[Case, list[outbox.Entry]]]:
@@ -174,19 +174,12 @@ def leave(
 
 def follow_project(connection: Connection, side: Side, case_ids: Iterable[str]) -> None:
     """Let those of some cases that are of a project have its rules as they are now."""
-    cases.keep_rules(
-        connection,
-        case_ids,
-        side.project.id,
-        instance=side.desk.host,
-        closes_when_empty=side.project.close_empty_cases,
-        follows_ticket=side.project.sync.feeds_status,
-    )
+    moves.follow_project(connection, side.project, case_ids, instance=side.desk.host)
 
 
 def resolve_empty(
     connection: Connection,
-    project: Project | None,
+    side: Side | None,
     case_ids: Collection[str],
     caller: Caller,
     *,
@@ -197,13 +190,17 @@ def resolve_empty(
 
     Where it still is, the ticket is resolved when it has left.
 
-    :param project: Whose rules are those of tickets of which nobody knows more.
+    :param side: Whose rules are those of its own cases' tickets of which nobody knows more.
     :param besides: Ids of tickets that see to it already.
     """
     for case in cases.by_ids(connection, sorted(case_ids)).values():
         ticket = ticket_of(connection, case)
         if ticket is not None and ticket.id not in besides:
-            rules = moves.rules_at(project, ticket)
+            own = side is not None and (case.project_id, ticket.address.instance) == (
+                side.project.id,
+                side.desk.host,
+            )
+            rules = moves.rules_at(side.project if side and own else None, ticket)
             emptied.resolve(connection, ticket, by=caller.run.task, rules=rules, now=now)
 
 

@@ -96,8 +96,9 @@ async def delete_link(
 ) -> None:
     """Cut a link of an anomaly; the ticket stays as it is.
 
-    What waits to be sent to it because of the link is not sent any more. A finding leaves the ticket's case,
-    too; what the ticket says of it follows, later where ServiceNow is down. Repeating it finds no link (404).
+    What waits to be sent to it because of the link is not sent any more. But a finding leaves the ticket's
+    case, too: a note on the ticket follows, later where ServiceNow is down, and it is resolved if its project
+    closes empty cases. Repeating it finds no link (404).
     """
 
     def work() -> None:

@@ -18,7 +18,7 @@ from airflow_provider_servicenow_dq.store.bulk import batches, upsert
 from airflow_provider_servicenow_dq.store.outbox import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection, Row
@@ -230,7 +230,9 @@ def put(connection: Connection, into: str, keys: Sequence[str], *, by: str, now:
         for number, key in enumerate((key for key in keys if before.get(key) != into), start=1)
     ]
     upsert(connection, _findings, rows, keys=("key",), update=("case_id", "place"))
-    _remember_left(connection, {key: old for key, old in before.items() if old != into}, by=by, now=now)
+    moved = [row["key"] for row in rows]
+    left = {key: old for key, old in before.items() if old != into}
+    _remember_left(connection, moved, left, by=by, now=now)
     return before
 
 
@@ -243,14 +245,20 @@ def take_out(connection: Connection, keys: Iterable[str], *, by: str, now: datet
     before = owners(connection, wanted)
     for batch in batches(wanted):
         connection.execute(_findings.delete().where(_findings.c.key.in_(batch)))
-    _remember_left(connection, before, by=by, now=now)
+    _remember_left(connection, before, before, by=by, now=now)
     return before
 
 
-def _remember_left(connection: Connection, left: Mapping[str, str], *, by: str, now: datetime) -> None:
-    if not left:
+def _remember_left(
+    connection: Connection, moved: Collection[str], left: Mapping[str, str], *, by: str, now: datetime
+) -> None:
+    if not moved:
         return
     connection.execute(_left.delete().where(_left.c.left_at < now - _LEFT_KEPT_FOR))
+    # Where it was taken out before that, it is this one's doing now that it is not there.
+    for batch in batches(sorted(moved)):
+        of_others = (_left.c.key.in_(batch), _left.c.left_by != by)
+        connection.execute(_left.update().where(*of_others).values(left_by=by))
     rows = [{"case_id": old, "key": key, "left_by": by, "left_at": now} for key, old in left.items()]
     upsert(connection, _left, rows, keys=("case_id", "key"), update=("left_by", "left_at"))
 
@@ -276,6 +284,12 @@ def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime)
         connection.execute(
             _table.update().where(_table.c.id.in_(batch)).values(modified_at=now, modified_by=by)
         )
+
+
+def ids_of_project(connection: Connection, project_id: str, *, instance: str) -> list[str]:
+    """Return the ids of a project's cases on an instance."""
+    of_project = (_table.c.project_id == project_id, _table.c.instance == instance)
+    return list(connection.execute(sa.select(_table.c.id).where(*of_project)).scalars())
 
 
 def keep_rules(

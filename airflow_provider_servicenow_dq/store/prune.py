@@ -108,6 +108,8 @@ def _prune_tickets(
         .where(siblings.c.id.in_(ids))
     )
     _remove(connection, findings, findings.c.case_id.in_(their_cases), dry_run=dry_run)
+    left = schema.case_left
+    _remove(connection, left, left.c.case_id.in_(their_cases), dry_run=dry_run)
     gone = _remove(connection, cases, cases.c.id.in_(their_cases), dry_run=dry_run)
     journal = schema.journal_entry
     _remove(connection, journal, journal.c.ticket_id.in_(ids), dry_run=dry_run)

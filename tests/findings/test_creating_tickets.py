@@ -174,6 +174,16 @@ ELSEWHERE = {
 }
 
 
+def test_what_somebody_else_has_put_elsewhere_is_theirs_though_it_was_taken_out_before(client, desk):
+    client.create(ticket(1, 2, title="first"))
+    client.detach(1)
+    bobs = result_of(Client(desk, user="bob").create(ticket(1, title="second")))
+
+    client.create(ticket(1, 2, title="first"))
+
+    assert members(desk, bobs.sys_id) == keys(1)
+
+
 @pytest.mark.parametrize("how", ELSEWHERE)
 def test_what_somebody_else_has_taken_away_a_repeat_does_not_bring_back(client, desk, how):
     client.create(ticket(1, 2, title="first"))

@@ -147,6 +147,7 @@ def test_whether_a_case_follows_says_the_project_as_it_is_now(desk, sandbox, fol
     client = Client(desk, sync=now)
     pull(desk, client.project)
     by_hand(sandbox, short_description="theirs")
+    pull(desk, Project(id="another"))
     pull(desk, client.project)
 
     assert shown(client, case).title == ("theirs" if follows else "mine")

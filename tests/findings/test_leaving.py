@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from asking import Client, finding_id, keys, members, ours, result_of, texts, ticket
 
-from airflow_provider_servicenow_dq.anomalies.model import Status
+from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Status
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.link import link_anomalies
@@ -112,12 +112,17 @@ def test_an_empty_case_reopens_when_one_returns_whatever_is_done_about_resolved_
     assert len(ours(sandbox)) == 1
 
 
+@pytest.mark.parametrize("how", ["detached", "unlinked"])
 @pytest.mark.parametrize("closes", [True, False])
-def test_whether_an_empty_case_is_closed_says_the_project_as_it_is_now(desk, sandbox, closes):
+def test_whether_an_empty_case_is_closed_says_the_project_as_it_is_now(desk, sandbox, closes, how):
     before, now = Client(desk, close_empty_cases=not closes), Client(desk, close_empty_cases=closes)
     sys_id = result_of(before.create(ticket(1))).sys_id
 
-    now.detach(1)
+    if how == "detached":
+        now.detach(1)
+    else:
+        finding, run = finding_of(finding_id(1)), Run("dag", "run", "unlink")
+        unlink_anomalies(desk, [finding], run=run, project=now.project)
 
     assert state_of(sandbox, sys_id) == ("6" if closes else "1")
 
@@ -185,3 +190,34 @@ def test_an_empty_ticket_is_resolved_as_its_table_does_though_what_came_to_it_is
 
     (row,) = sandbox.records("u_data_task")
     assert (row["sys_id"], row["state"]) == (sys_id, "3")
+
+
+def test_a_ticket_that_was_pruned_is_not_resolved_as_another_project_does(desk, sandbox):
+    client = Client(desk, close_empty_cases=True)
+    client.create(ticket(1))
+    with desk.store.begin() as connection:
+        connection.execute(schema.outbox.update().values(payload={}))
+
+    finding, run = finding_of(finding_id(1)), Run("dag", "run", "unlink")
+    other = Project(
+        id="another", status={"outbound": {"resolved": "closed"}, "inbound": {"closed": "resolved"}}
+    )
+    came = unlink_anomalies(desk, [finding], run=run, project=other)
+
+    assert came.failures == []
+    assert [row["state"] for row in ours(sandbox)] == ["6"]
+
+
+def test_a_ticket_of_a_group_is_not_reopened_for_an_anomaly_because_a_finding_has_left_it(desk, sandbox):
+    rules = {"group_by": "dataset", "on_refire": "new"}
+    known = [Anomaly(source="dbt", dataset="db.flights", check_name=f"check {n}") for n in range(2)]
+    open_tickets(desk, known[:1], order=Order(Project(**rules)), run=Run("dag", "run", "task"))
+    client = Client(desk, close_empty_cases=True)
+    client.attach(ours(sandbox)[0]["number"], 1)
+    unlink_anomalies(desk, known[:1], run=Run("dag", "run", "unlink"), project=Project(**rules))
+    client.detach(1)
+    assert [row["state"] for row in ours(sandbox)] == ["6"]
+
+    open_tickets(desk, known[1:], order=Order(Project(**rules)), run=Run("dag", "next", "task"))
+
+    assert sorted(row["state"] for row in ours(sandbox)) == ["1", "6"]

@@ -147,6 +147,23 @@ def rules_at(project: Project | None, ticket: Ticket) -> dict[str, Any]:
     return rules_payload(project) if project and ticket.address.table == project.table else {}
 
 
+def follow_project(
+    connection: Connection, project: Project, case_ids: Iterable[str], *, instance: str
+) -> None:
+    """Let those of some cases that are of a project have its rules as they are now.
+
+    :param instance: Where the project works.
+    """
+    cases.keep_rules(
+        connection,
+        case_ids,
+        project.id,
+        instance=instance,
+        closes_when_empty=project.close_empty_cases,
+        follows_ticket=project.sync.feeds_status,
+    )
+
+
 def leave_case(
     connection: Connection,
     ticket: Ticket,
@@ -154,7 +171,7 @@ def leave_case(
     *,
     by: str,
     user: str,
-    rules: Mapping[str, Any],
+    project: Project | None,
     now: datetime,
 ) -> None:
     """Let findings that were cut off a ticket leave its case as well, and note it on the ticket.
@@ -163,13 +180,17 @@ def leave_case(
 
     :param by: Who has recorded it.
     :param user: Who has asked for it, if it is a person.
-    :param rules: What a project says of the ticket's table, unless its own is known.
+    :param project: The one that they named. Its rules are those of its own cases alone.
     """
     case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
     owners = cases.owners(connection, keys)
     gone = [key for key in keys if case is not None and owners.get(key) == case.id]
     if case is None or not gone:
         return
+    rules: dict[str, Any] = {}
+    if project is not None and case.project_id == project.id:
+        rules = rules_at(project, ticket)
+        follow_project(connection, project, [case.id], instance=ticket.address.instance)
     cases.take_out(connection, gone, by=user, now=now)
     cases.change(connection, case, by=user, now=now)
     known = anomalies.contents(connection, gone)

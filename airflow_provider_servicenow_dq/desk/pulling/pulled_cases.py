@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from airflow_provider_servicenow_dq.desk.places import moves
 from airflow_provider_servicenow_dq.store import cases, tickets
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.cases import Case
     from airflow_provider_servicenow_dq.store.outbox import Address
@@ -45,6 +47,15 @@ def as_on_ticket(field: str, value: str) -> dict[str, str | None]:
     if field == "short_description" and value.strip():
         return {"title": value}
     return {}
+
+
+def follow_project(desk: Desk, rules: Project) -> None:
+    """Let a project's cases have its rules as they are now: others that pull go by what is known of them."""
+    with desk.store.snapshot() as connection:
+        ids = cases.ids_of_project(connection, rules.id, instance=desk.host)
+    if ids:
+        with desk.store.begin() as connection:
+            moves.follow_project(connection, rules, ids, instance=desk.host)
 
 
 def follow(connection: Connection, changed: Iterable[Changed], *, rules: Project, now: datetime) -> None:

@@ -159,7 +159,9 @@ def _decided(
     policy, is_empty = policy_of(batch[-1].payload, address.table), False
     if ticket is not None and group.holds_many(address):
         members = tickets.members(connection, ticket.id)
-        is_empty = not members and settle.is_resolved_as_empty(ticket, policy.states)
+        is_empty = (
+            group.is_case(address) and not members and settle.is_resolved_as_empty(ticket, policy.states)
+        )
         newcomers = [entry for entry in batch if entry.key not in members]
     elif ticket is not None and homes.was_unlinked(connection, batch[0], ticket):
         newcomers = list(batch)
