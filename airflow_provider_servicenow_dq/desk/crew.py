@@ -22,7 +22,7 @@ from airflow_provider_servicenow_dq.exceptions import (
 from airflow_provider_servicenow_dq.store import instances, outbox, recorded, tickets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from airflow_provider_servicenow_dq.desk.desk import Desk
     from airflow_provider_servicenow_dq.store.outbox import Address
@@ -40,12 +40,14 @@ class Crew:
     """Delivers what waits at many addresses, from several threads.
 
     :param run: The DAG run that delivers.
+    :param reports: Ids of the entries whose results whoever delivers returns.
     :param failed: What stopped a delivery.
     :param handled: Ids of the entries that were in our hands.
     """
 
     desk: Desk
     run: str
+    reports: Collection[int] = ()
     failed: list[ServiceNowError] = field(default_factory=list)
     handled: set[int] = field(default_factory=set)
     stop: Event = field(default_factory=Event)
@@ -85,7 +87,7 @@ class Crew:
         if self.stop.is_set():
             return
         try:
-            for entry_id in deliver(self.desk, address, run=self.run):
+            for entry_id in deliver(self.desk, address, run=self.run, reports=self.reports):
                 self.handled.add(entry_id)
         except StoreError:
             self.stop.set()

@@ -29,7 +29,7 @@ from airflow_provider_servicenow_dq.store import instances, outbox, tickets
 from airflow_provider_servicenow_dq.tickets import notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -48,7 +48,7 @@ _UNKNOWN: Final = (
 _IN_DOUBT: Final = (MayHaveHappenedError, ForbiddenError, NotServiceNowError)
 
 
-def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
+def deliver(desk: Desk, address: Address, *, run: str, reports: Collection[int] = ()) -> Iterator[int]:
     """Deliver what waits at an address, in order; what is refused is dead at the end.
 
     Yields the ids of the entries that it has taken into its hands: nobody else delivers them meanwhile.
@@ -56,6 +56,7 @@ def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
     The instance must have been looked at just before (:mod:`~airflow_provider_servicenow_dq.desk.lookup`).
 
     :param run: The DAG run that delivers.
+    :param reports: Ids of the entries whose results the caller returns.
     :raises DeliveryPendingError: If something could not be delivered now; it stays in the outbox.
     :raises AuthenticationError: If the instance does not know us.
     """
@@ -63,7 +64,7 @@ def deliver(desk: Desk, address: Address, *, run: str) -> Iterator[int]:
         if lease.waited:
             lookup.look(desk, [address], run=run)
         yield from lease.waiting
-        delivery = _Delivery(desk, lease, address, run)
+        delivery = _Delivery(desk, lease, address, run, reports)
         while sending := delivery.next():
             yield from (entry.id for entry in sending.entries)  # some may have come since
             delivery.handle(sending)
@@ -75,6 +76,7 @@ class _Delivery:
     lease: Lease
     address: Address
     run: str
+    reports: Collection[int]
     repeats: int = 0
 
     def next(self) -> Sending | None:
@@ -274,7 +276,15 @@ class _Delivery:
                 settle.noted(connection, sending.entries, sending.write, record, now=now, warnings=warnings)
             return
         with self.lease.settling(sending.entries) as connection:
-            settle.created(connection, self.address, sending.entries, sending.write, record, now=now)
+            settle.created(
+                connection,
+                self.address,
+                sending.entries,
+                sending.write,
+                record,
+                now=now,
+                reports=self.reports,
+            )
         column = sending.write.get("key_column", CORRELATION)
         if not key_column.is_kept(self.address.table, column, sending.write["fields"], record):
             raise twins.BlindAccountError(

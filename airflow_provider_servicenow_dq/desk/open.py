@@ -182,10 +182,10 @@ def _homes(connection: Any, desk: Desk, items: Sequence[Item], order: Order) -> 
 
 def _deliver_all(desk: Desk, items: Sequence[Item], order: Order, run: Run) -> Crew:
     """Deliver what waits for these items; return who did it, who knows what stopped them."""
-    crew = Crew(desk, run.dag_run)
     waiting = [
         item.entry for item in items if item.entry is not None and item.entry.state not in outbox.ENDED
     ]
+    crew = Crew(desk, run.dag_run, reports={entry.id for entry in waiting})
     addresses = _by_severity(waiting)
     behind = _behind(desk, items, addresses, run)
     if not (addresses or behind) or not crew.look([*addresses, *behind]):
@@ -199,7 +199,7 @@ def _deliver_all(desk: Desk, items: Sequence[Item], order: Order, run: Run) -> C
     except ServiceNowError as error:
         crew.failed.append(error)
         return crew
-    following = Following(crew, {entry.id for entry in waiting}, within={*first, *addresses})
+    following = Following(crew, crew.reports, within={*first, *addresses})
     crew.deliver_all([*addresses, *behind], first=first)
     following.deliver_moved()
     return crew

@@ -28,9 +28,10 @@ def test_what_waited_when_a_roll_up_was_opened_comes_along(desk, sandbox):
     assert report(desk, anomaly("b", hour=1), run="early", max_new_tickets=1).pending
     sandbox.service.faults.clear()
 
-    assert actions(storm(desk)) == ["created", "linked"]
+    assert actions(storm(desk)) == ["created", "created"]
 
-    assert report(desk, anomaly("b", hour=1), run="early", max_new_tickets=1).results[0]["delivered"]
+    (again,) = report(desk, anomaly("b", hour=1), run="early", max_new_tickets=1).results
+    assert (again["action"], again["delivered"]) == ("linked", True)
     assert deliver_waiting(desk, Run("sync", "run", "deliver")).delivered == 0
     assert sorted(each["correlation_id"][:9] for each in incidents(sandbox)) == ["dq:custom", "dq:rollup"]
 
@@ -98,6 +99,25 @@ def test_who_comes_just_before_the_roll_up_takes_it_along_is_told_of_it(make_des
 
     assert opening.results[0]["delivered"]
     assert [each["correlation_id"][:9] for each in incidents(sandbox)] == ["dq:rollup"]
+
+
+def test_who_opens_the_roll_up_says_so_though_it_lists_somebody_elses_report_first(
+    make_desk, sandbox, meanwhile
+):
+    worst, opened = anomaly("a", severity="critical"), []
+
+    def reach_the_limit_as_well():
+        opened.append(report(make_desk(), worst, anomaly("c"), anomaly("d"), task="other", max_new_tickets=1))
+
+    meanwhile(Crew, "deliver_all", reach_the_limit_as_well)
+
+    late = report(make_desk(), worst, anomaly("b"), task="first", max_new_tickets=1)
+
+    assert actions(opened[0]) == ["created", "created", "linked"]
+    assert actions(late) == ["unchanged", "unchanged"]
+    numbers = {each["ticket"]["ticket_number"] for each in [*opened[0].results, *late.results]}
+    assert numbers == {each["number"] for each in incidents(sandbox)}
+    assert len(numbers) == 2
 
 
 def test_what_is_taken_to_a_roll_up_that_had_its_turn_already_is_delivered_too(

@@ -14,7 +14,7 @@ from airflow_provider_servicenow_dq.tickets.ticket import COLUMNS
 from airflow_provider_servicenow_dq.tickets.told import first_told, with_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -39,10 +39,13 @@ def created(
     *,
     now: datetime,
     complete: bool = True,
+    reports: Collection[int] = (),
 ) -> Ticket:
     """Remember a ticket that is there now, link its anomalies, and say what the instance dropped.
 
     :param complete: Whether the record has all its columns, so that a missing one says something.
+    :param reports: Ids of the entries whose results are returned now: one of them says that it was opened,
+        though the list on a roll-up ticket may begin with what others have reported.
     """
     honours = bool(record["sys_id"] == write["sys_id"])
     # Before the ticket, as a look does it: who locks the two in another order may wait for it in vain.
@@ -71,13 +74,14 @@ def created(
     moves.link(connection, ticket, entries, now=now)
     sent = {name: value for name, value in write["fields"].items() if complete or name in record}
     missing = dropped(sent, record, wish=entries[0].payload.get("wish"))
-    for number, entry in enumerate(entries):
+    opened_for = next((entry for entry in entries if entry.id in reports), entries[0])
+    for entry in entries:
         warnings = [*entry.payload.get("warnings", ()), *write["warnings"].get(str(entry.id), ()), *missing]
         outbox.settle(
             connection,
             [entry.id],
             state=outbox.DONE,
-            action=write["action"] if number == 0 else "linked",
+            action=write["action"] if entry is opened_for else "linked",
             ticket_id=ticket.id,
             message=write["reason"],
             warnings=warnings,
