@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_servicenow_dq.desk import lookup
 from airflow_provider_servicenow_dq.desk.desk import utc_now
 from airflow_provider_servicenow_dq.desk.link import address_of
-from airflow_provider_servicenow_dq.desk.places import group, key_column
+from airflow_provider_servicenow_dq.desk.places import group, key_column, moves
 from airflow_provider_servicenow_dq.desk.pulling.pulled_cases import as_on_ticket
 from airflow_provider_servicenow_dq.desk.search import find_ticket
 from airflow_provider_servicenow_dq.exceptions import (
@@ -99,10 +99,9 @@ def _draft(side: Side, ticket: Ticket, address: Address) -> Draft:
         address=address,
         # One of ours that a lost store knew has the id that it had.
         ticket_sys_id=None if group.is_case(address) else ticket.sys_id,
-        closes_when_empty=side.project.close_empty_cases,
-        follows_ticket=side.project.sync.feeds_status,
         priority=said.get("priority") or cases.NOT_DEFINED,
         assignee_id=said.get("assignee_id"),
+        **moves.of_cases(side.project),
     )
 
 

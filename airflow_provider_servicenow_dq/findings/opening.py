@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from airflow_provider_servicenow_dq.desk.places import group
+from airflow_provider_servicenow_dq.desk.places import group, moves
 from airflow_provider_servicenow_dq.findings import recording, repeats
 from airflow_provider_servicenow_dq.findings.answering import answer
 from airflow_provider_servicenow_dq.findings.finding import title_of
@@ -134,6 +134,5 @@ def _draft(
         address=address if item.type == "servicenow_tickets" else None,
         priority=asked.priority,
         assignee_id=asked.assignee_id,
-        closes_when_empty=side.project.close_empty_cases,
-        follows_ticket=side.project.sync.feeds_status,
+        **moves.of_cases(side.project),
     )

@@ -286,10 +286,14 @@ def touch(connection: Connection, ids: Iterable[str], *, by: str, now: datetime)
         )
 
 
-def ids_of_project(connection: Connection, project_id: str, *, instance: str) -> list[str]:
-    """Return the ids of a project's cases on an instance."""
-    of_project = (_table.c.project_id == project_id, _table.c.instance == instance)
-    return list(connection.execute(sa.select(_table.c.id).where(*of_project)).scalars())
+def unlike(connection: Connection, project_id: str, *, instance: str, **rules: bool) -> list[str]:
+    """Return the ids of a project's cases on an instance of which something else is kept than it says now.
+
+    :param rules: As for :func:`keep_rules`.
+    """
+    differing = _unlike(project_id, instance, rules)
+    ids = sa.select(_table.c.id).where(_table.c.instance == instance, *differing)
+    return list(connection.execute(ids).scalars())
 
 
 def keep_rules(
@@ -300,14 +304,18 @@ def keep_rules(
     :param instance: That of the project: one of another instance may be called the same.
     :param rules: Columns of their rows.
     """
-    of_project = (
+    differing = _unlike(project_id, instance, rules)
+    for batch in batches(sorted(set(ids))):
+        lock(connection, batch)
+        connection.execute(_table.update().where(_table.c.id.in_(batch), *differing).values(**rules))
+
+
+def _unlike(project_id: str, instance: str, rules: Mapping[str, bool]) -> list[sa.ColumnElement[bool]]:
+    return [
         _table.c.project_id == project_id,
         sa.or_(_table.c.instance.is_(None), _table.c.instance == instance),
         sa.or_(*(_table.c[name].is_not(wanted) for name, wanted in rules.items())),
-    )
-    for batch in batches(sorted(set(ids))):
-        lock(connection, batch)
-        connection.execute(_table.update().where(_table.c.id.in_(batch), *of_project).values(**rules))
+    ]
 
 
 def lock(connection: Connection, ids: Iterable[str]) -> None:

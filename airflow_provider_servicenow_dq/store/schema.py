@@ -296,7 +296,7 @@ case = sa.Table(
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("priority", sa.String(11), nullable=False),
     sa.Column("assignee_id", sa.String(255)),
-    # What its project said when something was asked of it last, as does ``follows_ticket``.
+    # What its project said when it pulled or was asked for something last; ``follows_ticket`` as well.
     sa.Column("closes_when_empty", sa.Boolean, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),

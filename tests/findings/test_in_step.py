@@ -14,7 +14,7 @@ from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.recording import key_of, know
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError
 from airflow_provider_servicenow_dq.projects.project import Project
-from airflow_provider_servicenow_dq.store import anomalies
+from airflow_provider_servicenow_dq.store import anomalies, cases
 from airflow_provider_servicenow_dq.store.taken import Consumer
 
 
@@ -151,6 +151,22 @@ def test_whether_a_case_follows_says_the_project_as_it_is_now(desk, sandbox, fol
     pull(desk, client.project)
 
     assert shown(client, case).title == ("theirs" if follows else "mine")
+
+
+def test_a_pull_locks_no_case_while_its_project_says_what_it_said(client, desk, case, monkeypatch):
+    locked, real = [], cases.lock
+
+    def lock(connection, ids):
+        found = list(ids)
+        locked.extend(found)
+        real(connection, found)
+
+    monkeypatch.setattr(cases, "lock", lock)
+    pull(desk, client.project)
+    assert locked == []
+
+    pull(desk, Client(desk, sync="outbound").project)
+    assert locked == [case.id]
 
 
 def test_what_people_have_chosen_is_kept_by_the_successor_of_the_ticket(client, desk, sandbox, case):

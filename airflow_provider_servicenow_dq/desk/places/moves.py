@@ -6,7 +6,7 @@ The links move in one transaction; the notes on both tickets follow by the outbo
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind
 from airflow_provider_servicenow_dq.desk.order import rules_in, rules_payload, states_in
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from airflow_provider_servicenow_dq.projects.project import Project
     from airflow_provider_servicenow_dq.store.outbox import Address, Entry
     from airflow_provider_servicenow_dq.store.tickets import Ticket
+
+
+class CaseRules(TypedDict):
+    """What is kept with a case of what its project says of its cases."""
+
+    closes_when_empty: bool
+    follows_ticket: bool
 
 
 def link(connection: Connection, ticket: Ticket, entries: Sequence[Entry], *, now: datetime) -> None:
@@ -154,14 +161,15 @@ def follow_project(
 
     :param instance: Where the project works.
     """
-    cases.keep_rules(
-        connection,
-        case_ids,
-        project.id,
-        instance=instance,
-        closes_when_empty=project.close_empty_cases,
-        follows_ticket=project.sync.feeds_status,
-    )
+    cases.keep_rules(connection, case_ids, project.id, instance=instance, **of_cases(project))
+
+
+def of_cases(project: Project) -> CaseRules:
+    """Return what a project says of its cases, by the names that it is kept by."""
+    return {
+        "closes_when_empty": project.close_empty_cases,
+        "follows_ticket": project.sync.feeds_status,
+    }
 
 
 def leave_case(
