@@ -21,7 +21,7 @@ from airflow_provider_servicenow_dq.desk.places import group, key_column, moves,
 from airflow_provider_servicenow_dq.desk.places.homes import home
 from airflow_provider_servicenow_dq.exceptions import ServiceNowError, StoreError
 from airflow_provider_servicenow_dq.store import anomalies as anomaly_store
-from airflow_provider_servicenow_dq.store import cases, links, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store import case_findings, links, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.bulk import batches
 from airflow_provider_servicenow_dq.store.outbox import Address, Draft, Entry
@@ -167,7 +167,7 @@ def _homes(connection: Any, desk: Desk, items: Sequence[Item], order: Order) -> 
     linked = links.of_keys(connection, {item.sighting.key for item in items}, instance=desk.host)
     states, table = order.project.states, order.project.table
     findings = {item.sighting.key for item in items if item.anomaly.kind is Kind.SECURITY_FINDING}
-    in_cases = cases.of_findings(connection, findings) if findings else {}
+    in_cases = case_findings.cases_of(connection, findings) if findings else {}
     homes = {}
     for item in items:
         case = in_cases.get(item.sighting.key)

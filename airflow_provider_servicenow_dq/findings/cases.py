@@ -26,7 +26,7 @@ from airflow_provider_servicenow_dq.findings import recording
 from airflow_provider_servicenow_dq.findings.answering import answer, delivered
 from airflow_provider_servicenow_dq.findings.view import ticket_of
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
-from airflow_provider_servicenow_dq.store import case_intents, cases, exclusive
+from airflow_provider_servicenow_dq.store import case_findings, case_intents, cases, exclusive
 from airflow_provider_servicenow_dq.store.cases import Case, Draft
 from airflow_provider_servicenow_dq.store.tickets import UNKNOWN
 
@@ -101,7 +101,7 @@ def _draft(side: Side, ticket: Ticket, address: Address) -> Draft:
         ticket_sys_id=None if group.is_case(address) else ticket.sys_id,
         priority=said.get("priority") or cases.NOT_DEFINED,
         assignee_id=said.get("assignee_id"),
-        **moves.of_cases(side.project),
+        **moves.case_rules(side.project),
     )
 
 
@@ -197,7 +197,7 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
     keys = {finding: recording.key_of(finding, namespace) for finding in body.data.relationships.findings.ids}
     with store.snapshot() as connection:
         known = recording.contents(connection, keys.values())
-        involved = cases.of_findings(connection, known)
+        involved = case_findings.cases_of(connection, known)
     missing = [finding for finding, key in keys.items() if key not in known]
     if missing:
         raise NotFoundError(f"finding not found: {', '.join(missing[:5])}")
@@ -206,10 +206,10 @@ def detach(body: Detach, *, sides: Sides, store: Store, namespace: str, caller: 
     with store.begin() as connection:
         exclusive.alone(connection)
         # What somebody has just moved to a project of which nobody knew stays where it was moved to.
-        here = cases.of_findings(connection, known)
+        here = case_findings.cases_of(connection, known)
         left = {key: case for key, case in here.items() if case.project_id in of_cases}
         cases.lock(connection, {case.id for case in left.values()})
-        cases.take_out(connection, left, by=caller.person, now=utc_now())
+        case_findings.take_out(connection, left, by=caller.person, now=utc_now())
         for case in {case.id: case for case in left.values()}.values():
             gone = {key: known[key] for key, owner in left.items() if owner.id == case.id}
             _left_by(connection, case, gone, of_cases[case.project_id], caller)

@@ -9,7 +9,7 @@ from airflow_provider_servicenow_dq.desk.places import group, moves
 from airflow_provider_servicenow_dq.findings import recording, repeats
 from airflow_provider_servicenow_dq.findings.answering import answer
 from airflow_provider_servicenow_dq.findings.finding import title_of
-from airflow_provider_servicenow_dq.store import case_intents, cases, exclusive
+from airflow_provider_servicenow_dq.store import case_findings, case_intents, cases, exclusive
 from airflow_provider_servicenow_dq.store.cases import Case, Draft
 from airflow_provider_servicenow_dq.store.outbox import Address
 
@@ -107,7 +107,8 @@ def _lock(
     due = (number for number, case in enumerate(before) if case is None)
     moving = {key for number in due for key in findings[number]}.union(*undone.values())
     cases.lock(
-        connection, {*cases.owners(connection, moving).values(), *(case.id for case in before if case)}
+        connection,
+        {*case_findings.owners(connection, moving).values(), *(case.id for case in before if case)},
     )
 
 
@@ -134,5 +135,5 @@ def _draft(
         address=address if item.type == "servicenow_tickets" else None,
         priority=asked.priority,
         assignee_id=asked.assignee_id,
-        **moves.of_cases(side.project),
+        **moves.case_rules(side.project),
     )

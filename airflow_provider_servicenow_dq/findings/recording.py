@@ -14,7 +14,15 @@ from airflow_provider_servicenow_dq.desk.places import emptied, group, key_colum
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.people import user_for
 from airflow_provider_servicenow_dq.findings.view import ticket_of
-from airflow_provider_servicenow_dq.store import anomalies, case_intents, cases, exclusive, outbox, tickets
+from airflow_provider_servicenow_dq.store import (
+    anomalies,
+    case_findings,
+    case_intents,
+    cases,
+    exclusive,
+    outbox,
+    tickets,
+)
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.outbox import Draft
 
@@ -79,7 +87,7 @@ def put(
     :param findings: By key.
     :param earlier: What was recorded for them and the case before, locked.
     """
-    before = cases.put(connection, case.id, list(findings), by=caller.person, now=side.desk.now())
+    before = case_findings.put(connection, case.id, list(findings), by=caller.person, now=side.desk.now())
     left = {key: old for key, old in before.items() if old != case.id}
     cases.touch(connection, [case.id, *left.values()], by=caller.user, now=side.desk.now())
     follow_project(connection, side, [case.id, *left.values()])
@@ -119,7 +127,7 @@ def put_again(
     :param earlier: What was recorded for the case before, locked.
     """
     given_up = {str(entry.key) for entry in earlier if entry.state in outbox.GIVEN_UP}
-    still_here = cases.findings(connection, [case.id]).get(case.id, [])
+    still_here = case_findings.of_cases(connection, [case.id]).get(case.id, [])
     known = contents(connection, given_up)
     _bring(connection, side, case, {key: known[key] for key in still_here if key in known}, caller, earlier)
 

@@ -10,7 +10,7 @@ from airflow_provider_servicenow_dq.desk.rehearsal import empty_memory, stage
 from airflow_provider_servicenow_dq.findings import repeats
 from airflow_provider_servicenow_dq.findings.parties import Side
 from airflow_provider_servicenow_dq.findings.recording import key_of, know
-from airflow_provider_servicenow_dq.store import anomalies, cases
+from airflow_provider_servicenow_dq.store import anomalies, case_findings, cases
 from airflow_provider_servicenow_dq.store.schema import HEAD
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def rehearsing(
         with store.snapshot() as connection:
             known = anomalies.contents(connection, keys)
             before = repeats.known(connection, request, now=utc_now()) if request is not None else []
-            owners = cases.owners(connection, keys).values()
+            owners = case_findings.owners(connection, keys).values()
             involved = [*cases.by_ids(connection, owners).values(), *filter(None, before)]
     with empty_memory() as memory:
         opened = list(filter(None, before))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from airflow_provider_servicenow_dq.desk.places import group
 from airflow_provider_servicenow_dq.findings.asked import content_hash
 from airflow_provider_servicenow_dq.findings.wrong import KeyReusedError
-from airflow_provider_servicenow_dq.store import cases, requests
+from airflow_provider_servicenow_dq.store import case_findings, cases, requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,9 +108,9 @@ def undone(
     if request.caller.key:
         return {}
     last = {key: number for number, keys in enumerate(findings) for key in keys}
-    here = cases.owners(connection, last)
+    here = case_findings.owners(connection, last)
     known = [case.id for case in answered if case is not None]
-    own = cases.taken_out_by(connection, request.caller.user, known)
+    own = case_findings.taken_out_by(connection, request.caller.user, known)
     gone: dict[int, list[str]] = {}
     for key, number in last.items():
         case = answered[number] if number < len(answered) else None

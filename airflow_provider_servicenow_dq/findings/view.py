@@ -18,7 +18,7 @@ from airflow_provider_servicenow_dq.findings.shown import (
     TicketResult,
     UserRef,
 )
-from airflow_provider_servicenow_dq.store import anomalies, case_intents, cases, outbox, tickets
+from airflow_provider_servicenow_dq.store import anomalies, case_findings, case_intents, outbox, tickets
 from airflow_provider_servicenow_dq.tickets.states import INCIDENT, states_of
 from airflow_provider_servicenow_dq.tickets.text import cut
 from airflow_provider_servicenow_dq.tickets.ticket import iso
@@ -61,7 +61,7 @@ def show(
     :param sides: By project id; a case whose project is no longer there shows no ticket page.
     :param people: Whom Datadog knows, by project id and sys_id.
     """
-    members = cases.findings(connection, [case.id for case in wanted])
+    members = case_findings.of_cases(connection, [case.id for case in wanted])
     known = anomalies.contents(connection, {key for keys in members.values() for key in keys})
     shown = []
     for case in wanted:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.desk.pull import pull
-from airflow_provider_servicenow_dq.store import asked_for, cases
+from airflow_provider_servicenow_dq.store import asked_for, case_findings
 
 pytestmark = pytest.mark.heavy
 
@@ -105,7 +105,7 @@ class Model:
         for number, owner in self.owner.items():
             (key,) = keys(number)
             with self.desk.store.begin() as connection:
-                assert cases.owners(connection, [key]).get(key) == owner
+                assert case_findings.owners(connection, [key]).get(key) == owner
                 on = asked_for.links_of(connection, key, instance=self.desk.host).links
             due = [self.opened[owner]] if owner and self.opened[owner] else []
             assert [each.ticket.sys_id for each in on] == due

@@ -12,7 +12,7 @@ from airflow_provider_servicenow_dq.desk.desk import utc_now
 from airflow_provider_servicenow_dq.findings.finding import finding_of
 from airflow_provider_servicenow_dq.findings.recording import know
 from airflow_provider_servicenow_dq.findings.wrong import BadRequestError, NotFoundError
-from airflow_provider_servicenow_dq.store import cases, instances, tickets
+from airflow_provider_servicenow_dq.store import case_findings, cases, instances, tickets
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_whoever_races_each_finding_ends_in_one_case_and_on_its_ticket(desk, mak
     first.create(ticket(99))
 
     with desk.store.begin() as connection:
-        owners = cases.owners(connection, keys(*numbers))
+        owners = case_findings.owners(connection, keys(*numbers))
         known = cases.by_ids(connection, owners.values())
         linked = {
             each.address: tickets.members(connection, each.id)

@@ -15,7 +15,7 @@ from asking import Client, finding_id, ours, ticket
 from airflow_provider_servicenow_dq.desk.clear import deliver_waiting
 from airflow_provider_servicenow_dq.desk.desk import Run
 from airflow_provider_servicenow_dq.findings.recording import key_of
-from airflow_provider_servicenow_dq.store import cases, outbox, schema
+from airflow_provider_servicenow_dq.store import case_findings, cases, outbox, schema
 
 pytestmark = pytest.mark.heavy(minutes=2)
 
@@ -49,7 +49,7 @@ def on_tickets(store, keys):
     """Return on which tickets findings are, by key, and the ticket of the case that each is in."""
     links, tickets = schema.link, schema.ticket
     with store.begin() as connection:
-        owners = cases.owners(connection, keys)
+        owners = case_findings.owners(connection, keys)
         known = cases.by_ids(connection, owners.values())
         rows = connection.execute(
             sa.select(links.c.key, tickets.c.sys_id, tickets.c.correlation_id)

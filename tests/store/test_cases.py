@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly
-from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, requests, tickets
+from airflow_provider_servicenow_dq.store import anomalies, case_findings, cases, exclusive, requests, tickets
 from airflow_provider_servicenow_dq.store.anomalies import Sighting
 from airflow_provider_servicenow_dq.store.cases import Draft
 from airflow_provider_servicenow_dq.store.outbox import Address
@@ -50,30 +50,36 @@ def test_a_finding_is_in_the_last_case_that_it_was_put_into(store, now):
     with store.begin() as connection:
         one, two = cases.add(connection, [draft("a"), draft("b")], by="ann", now=now)
         exclusive.alone(connection)
-        cases.put(connection, one.id, ["k1", "k2", "k3"], by="ann", now=now)
-        before = cases.put(connection, two.id, ["k2", "k4"], by="ann", now=now)
+        case_findings.put(connection, one.id, ["k1", "k2", "k3"], by="ann", now=now)
+        before = case_findings.put(connection, two.id, ["k2", "k4"], by="ann", now=now)
 
         assert before == {"k2": one.id}
-        assert cases.findings(connection, [one.id, two.id]) == {one.id: ["k1", "k3"], two.id: ["k2", "k4"]}
-        assert cases.take_out(connection, ["k2", "k9"], by="", now=now) == {"k2": two.id}
-        assert cases.owners(connection, ["k1", "k2", "k4"]) == {"k1": one.id, "k4": two.id}
+        assert case_findings.of_cases(connection, [one.id, two.id]) == {
+            one.id: ["k1", "k3"],
+            two.id: ["k2", "k4"],
+        }
+        assert case_findings.take_out(connection, ["k2", "k9"], by="", now=now) == {"k2": two.id}
+        assert case_findings.owners(connection, ["k1", "k2", "k4"]) == {"k1": one.id, "k4": two.id}
 
 
 def test_who_has_taken_a_finding_out_of_a_case_last_is_known_for_a_day(store, now):
     with store.begin() as connection:
         one, two = cases.add(connection, [draft("a"), draft("b")], by="ann", now=now)
         exclusive.alone(connection)
-        cases.put(connection, one.id, ["k1", "k2"], by="ann", now=now)
-        cases.put(connection, two.id, ["k1"], by="ann", now=now)
-        cases.take_out(connection, ["k2"], by="ann", now=now)
-        assert cases.taken_out_by(connection, "ann", [one.id, two.id]) == {(one.id, "k1"), (one.id, "k2")}
+        case_findings.put(connection, one.id, ["k1", "k2"], by="ann", now=now)
+        case_findings.put(connection, two.id, ["k1"], by="ann", now=now)
+        case_findings.take_out(connection, ["k2"], by="ann", now=now)
+        assert case_findings.taken_out_by(connection, "ann", [one.id, two.id]) == {
+            (one.id, "k1"),
+            (one.id, "k2"),
+        }
 
-        cases.put(connection, one.id, ["k2"], by="bob", now=now)
-        cases.take_out(connection, ["k2"], by="bob", now=now)
-        assert cases.taken_out_by(connection, "ann", [one.id]) == {(one.id, "k1")}
+        case_findings.put(connection, one.id, ["k2"], by="bob", now=now)
+        case_findings.take_out(connection, ["k2"], by="bob", now=now)
+        assert case_findings.taken_out_by(connection, "ann", [one.id]) == {(one.id, "k1")}
 
-        cases.take_out(connection, ["k1"], by="bob", now=now + timedelta(days=2))
-        assert cases.taken_out_by(connection, "ann", [one.id]) == set()
+        case_findings.take_out(connection, ["k1"], by="bob", now=now + timedelta(days=2))
+        assert case_findings.taken_out_by(connection, "ann", [one.id]) == set()
 
 
 def test_a_request_is_known_for_as_long_as_it_may_be_repeated(store, now):
@@ -94,8 +100,8 @@ def test_a_case_goes_with_its_ticket_and_a_finding_in_a_case_without_one_stays(s
         finding = Anomaly(source="datadog", external_id="x", dataset="d", check_name="c")
         sightings = [Sighting(key, "at:1", finding) for key in ("gone", "kept")]
         anomalies.remember(connection, sightings, now=past)
-        cases.put(connection, over.id, ["gone"], by="ann", now=now)
-        cases.put(connection, without.id, ["kept"], by="ann", now=now)
+        case_findings.put(connection, over.id, ["gone"], by="ann", now=now)
+        case_findings.put(connection, without.id, ["kept"], by="ann", now=now)
         record = {"sys_id": "a" * 32, "number": "INC1", "state": "7"}
         facts = {"seen": 1, "seen_at_note": 1, "noted_at": past, "severity": "high", "changed_at": past}
         ticket = tickets.add(connection, address, record, made=True, created_by_us=True, **facts)

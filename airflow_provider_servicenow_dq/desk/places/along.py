@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_servicenow_dq.store import anomalies, case_intents, cases, outbox
+from airflow_provider_servicenow_dq.store import anomalies, case_findings, case_intents, cases, outbox
 from airflow_provider_servicenow_dq.store.outbox import Draft
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _PRIORITY: Final = ("impact", "urgency")
 def staying(connection: Connection, batch: Sequence[Entry], *, now: datetime) -> list[Entry]:
     """Settle what was never tried and would bring findings to a case that they have left; return the rest."""
     wanted = {entry.key: entry.payload["case"] for entry in batch if entry.key and "case" in entry.payload}
-    owners = cases.owners(connection, wanted) if wanted else {}
+    owners = case_findings.owners(connection, wanted) if wanted else {}
     gone = [
         entry
         for entry in batch
@@ -59,7 +59,7 @@ def coming(
     if case is None:
         return []
     there = {entry.key for entry in batch}
-    left = [key for key in cases.findings(connection, [case.id]).get(case.id, ()) if key not in there]
+    left = [key for key in case_findings.of_cases(connection, [case.id]).get(case.id, ()) if key not in there]
     known = anomalies.contents(connection, left)
     earlier = case_intents.entries(connection, case)
     reported = {entry.key: entry.payload for entry in earlier if entry.kind == outbox.REPORT}

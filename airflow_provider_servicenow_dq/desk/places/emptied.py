@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_servicenow_dq.anomalies.model import Status
 from airflow_provider_servicenow_dq.desk.order import rules_in, states_in
-from airflow_provider_servicenow_dq.store import cases, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store import case_findings, cases, outbox, recorded, tickets
 from airflow_provider_servicenow_dq.store.outbox import Draft
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def may_be_resolved(connection: Connection, ticket: Ticket, states: States) -> b
 
 def _holds_some(connection: Connection, ticket: Ticket, case: Case) -> bool:
     """Whether something is on a ticket, or is in its case and need not have arrived yet."""
-    return bool(tickets.members(connection, ticket.id) or cases.findings(connection, [case.id]))
+    return bool(tickets.members(connection, ticket.id) or case_findings.of_cases(connection, [case.id]))
 
 
 def own_rules(connection: Connection, ticket: Ticket) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_servicenow_dq.desk.order import states_in
 from airflow_provider_servicenow_dq.desk.places import group
-from airflow_provider_servicenow_dq.store import cases, links, outbox, tickets
+from airflow_provider_servicenow_dq.store import case_findings, links, outbox, tickets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def _of_case(connection: Connection, batch: Sequence[Entry]) -> set[str]:
     address = batch[0].address
     if not group.is_case(address):
         return set()
-    found = cases.of_findings(connection, [entry.key for entry in batch if entry.key])
+    found = case_findings.cases_of(connection, [entry.key for entry in batch if entry.key])
     return {key for key, case in found.items() if case.address == address}
 
 

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from airflow_provider_servicenow_dq.anomalies.model import Anomaly, Kind
 from airflow_provider_servicenow_dq.desk.order import rules_in, rules_payload, states_in
 from airflow_provider_servicenow_dq.desk.places import emptied
-from airflow_provider_servicenow_dq.store import anomalies, cases, exclusive, outbox, recorded, tickets
+from airflow_provider_servicenow_dq.store import (
+    anomalies,
+    case_findings,
+    cases,
+    exclusive,
+    outbox,
+    recorded,
+    tickets,
+)
 from airflow_provider_servicenow_dq.store.links import UNLINKED_SINCE
 from airflow_provider_servicenow_dq.store.outbox import Draft
 from airflow_provider_servicenow_dq.tickets import notes
@@ -96,10 +104,10 @@ def _keep_cases(
     if others:
         here = cases.of_ticket(connection, ticket.address, ticket.sys_id)
         if here is not None:
-            cases.put(connection, here.id, others, by="", now=now)
+            case_findings.put(connection, here.id, others, by="", now=now)
         else:
-            cases.take_out(connection, others, by="", now=now)
-    owners = cases.owners(connection, of_cases)
+            case_findings.take_out(connection, others, by="", now=now)
+    owners = case_findings.owners(connection, of_cases)
     strayed = {key: owners.get(key) for key, case in of_cases.items() if owners.get(key) != case}
     known = cases.by_ids(connection, {owner for owner in strayed.values() if owner})
     gone: dict[str, list[str]] = {}
@@ -161,10 +169,10 @@ def follow_project(
 
     :param instance: Where the project works.
     """
-    cases.keep_rules(connection, case_ids, project.id, instance=instance, **of_cases(project))
+    cases.keep_rules(connection, case_ids, project.id, instance=instance, **case_rules(project))
 
 
-def of_cases(project: Project) -> CaseRules:
+def case_rules(project: Project) -> CaseRules:
     """Return what a project says of its cases, by the names that it is kept by."""
     return {
         "closes_when_empty": project.close_empty_cases,
@@ -191,7 +199,7 @@ def leave_case(
     :param project: The one that they named. Its rules are those of its own cases alone.
     """
     case = cases.of_ticket(connection, ticket.address, ticket.sys_id)
-    owners = cases.owners(connection, keys)
+    owners = case_findings.owners(connection, keys)
     gone = [key for key in keys if case is not None and owners.get(key) == case.id]
     if case is None or not gone:
         return
@@ -199,7 +207,7 @@ def leave_case(
     if project is not None and case.project_id == project.id:
         rules = rules_at(project, ticket)
         follow_project(connection, project, [case.id], instance=ticket.address.instance)
-    cases.take_out(connection, gone, by=user, now=now)
+    case_findings.take_out(connection, gone, by=user, now=now)
     cases.change(connection, case, by=user, now=now)
     known = anomalies.contents(connection, gone)
     leave(connection, ticket, [known[key] for key in gone], where="", by=by, rules=rules, now=now)

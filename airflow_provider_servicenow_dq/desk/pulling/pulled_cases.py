@@ -52,7 +52,7 @@ def as_on_ticket(field: str, value: str) -> dict[str, str | None]:
 def follow_project(desk: Desk, rules: Project) -> None:
     """Let a project's cases have its rules as they are now: others that pull go by what is known of them."""
     with desk.store.snapshot() as connection:
-        ids = cases.unlike(connection, rules.id, instance=desk.host, **moves.of_cases(rules))
+        ids = cases.unlike(connection, rules.id, instance=desk.host, **moves.case_rules(rules))
     if ids:
         with desk.store.begin() as connection:
             moves.follow_project(connection, rules, ids, instance=desk.host)
