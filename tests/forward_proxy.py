@@ -6,9 +6,11 @@ import base64
 import http.client
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+from hanging_up import Server
 
 _OWN_HEADERS = {"connection", "proxy-connection", "proxy-authorization", "keep-alive", "transfer-encoding"}
 
@@ -88,7 +90,7 @@ class ForwardProxy:
         self.hosts = hosts or {}
         self.expected = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
         handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.port = self._server.server_address[1]

@@ -29,7 +29,8 @@ def test_only_so_many_transactions_run_at_a_time(sandbox, client):
 
 
 def test_more_than_the_queue_holds_is_a_bare_429(sandbox, client):
-    sandbox.configure(service_ms=200, semaphores=1, queue=2)
+    # Long enough for all of them to come while the first is served, on a busy machine as well.
+    sandbox.configure(service_ms=600, semaphores=1, queue=2)
     answers = in_parallel(6, lambda: client.table("POST", "incident", json={}))
     refused = [answer for answer in answers if answer.status_code == 429]
     assert sorted(answer.status_code for answer in answers) == [201] * 3 + [429] * 3
@@ -41,7 +42,7 @@ def test_more_than_the_queue_holds_is_a_bare_429(sandbox, client):
 
 
 def test_a_session_cookie_serialises_and_drops_what_is_too_much(sandbox, client):
-    sandbox.configure(service_ms=60, semaphores=20, session_queue=2)
+    sandbox.configure(service_ms=600, semaphores=20, session_queue=2)
     cookie = requests.get(f"{sandbox.url}/api/now/table/incident", auth=client.auth, timeout=10).cookies
     started = time.monotonic()
     answers = in_parallel(8, lambda: client.table("POST", "incident", json={}, cookies=cookie))
@@ -49,16 +50,16 @@ def test_a_session_cookie_serialises_and_drops_what_is_too_much(sandbox, client)
 
     assert statuses.count(201) == 3
     assert statuses.count(202) == 5
-    assert time.monotonic() - started >= 0.18
+    assert time.monotonic() - started >= 1.8
     assert len(sandbox.records("incident")) == 3
     assert {answer.content for answer in answers if answer.status_code == 202} == {b""}
 
 
 def test_clients_without_cookies_are_not_serialised(sandbox, client):
-    sandbox.configure(service_ms=150, semaphores=8)
+    sandbox.configure(service_ms=500, semaphores=8)
     started = time.monotonic()
     in_parallel(8, lambda: client.table("GET", "incident"))
-    assert time.monotonic() - started < 0.15 * 4
+    assert time.monotonic() - started < 0.5 * 4
 
 
 def test_a_connection_is_kept_for_the_next_request(sandbox, client):
@@ -86,10 +87,10 @@ def test_a_transaction_that_runs_into_its_quota_is_cancelled_with_200(sandbox, c
 
 
 def test_a_transaction_whose_quota_ends_in_the_queue_is_cancelled_with_500(sandbox, client):
-    sandbox.configure(service_ms=500, semaphores=1)
+    sandbox.configure(service_ms=1000, semaphores=1)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.table, "POST", "incident", json={})
-        time.sleep(0.1)
+        time.sleep(0.5)
         sandbox.configure(quota_s=0.05)
         late = client.table("POST", "incident", json={})
         assert late.status_code == 500
