@@ -118,7 +118,7 @@ class Crew:
             unproven = recorded.addresses_of(connection, self.desk.host, outbox.TWINS)
         for address in unproven:
             try:
-                self.handled.update(deliver(self.desk, address, run=self.run))
+                self.handled.update(deliver(self.desk, address, run=self.run, reports=self.reports))
             except twins.BlindAccountError as error:
                 self.failed.append(error)
                 self.stop.set()
