@@ -27,7 +27,8 @@ test: $(READY) ## All tests; those that keep every core busy come last
 soak: $(READY) ## Random histories against the truth (N=2000, or MINUTES=; SEED= plays one again, STORE= on one kind)
 	@PYTHONPATH=tests $(BIN)/python tests/proof/soak.py $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE)) \
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(N),--count $(N))
-	@$(if $(SEED),,HISTORIES=$(or $(HISTORIES),300) $(BIN)/python -m pytest -q tests/store/test_state_machine.py)
+	@$(if $(SEED),,HISTORIES=$(or $(HISTORIES),300) $(BIN)/python -m pytest -q tests/store/test_state_machine.py \
+	  tests/findings/test_any_sequence.py)
 
 check: $(READY) ## Lint, format, types and the one-way imports
 	@$(BIN)/ruff check
